@@ -1,0 +1,91 @@
+//! Sessions as this device knows them: which content was looked at, and whether to the end.
+
+use fieldeye_protocol::digest::Digest;
+use fieldeye_protocol::record::RecordId;
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+
+/// How far a session was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// Not to the end yet.
+    Open,
+    /// Completely.
+    Closed,
+    /// As far as the file can be read.
+    Interrupted,
+}
+
+impl Status {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// What is known of a content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Known {
+    /// Its session.
+    pub(crate) id: String,
+    /// How far it was looked at.
+    pub(crate) status: Status,
+    /// Pauses found.
+    pub(crate) pauses: u64,
+    /// Defects found.
+    pub(crate) defects: u64,
+}
+
+const OF_CONTENT: &str = "SELECT id, status, pauses, defects FROM sessions WHERE source_sha256 = ?1";
+
+/// The session of a content, if there is one.
+pub(crate) fn of_content(db: &Connection, content: &Digest) -> rusqlite::Result<Option<Known>> {
+    db.prepare_cached(OF_CONTENT)?
+        .query_row([content.to_string()], |row| {
+            let status = match row.get_ref(1)?.as_str()? {
+                "closed" => Status::Closed,
+                "interrupted" => Status::Interrupted,
+                _ => Status::Open,
+            };
+            Ok(Known { id: row.get(0)?, status, pauses: row.get(2)?, defects: row.get(3)? })
+        })
+        .optional()
+}
+
+const BEGIN: &str = "INSERT INTO sessions (id, source, source_sha256, status, created_ms) VALUES (?1, ?2, ?3, 'open', ?4)
+    ON CONFLICT (id) DO UPDATE SET source = excluded.source, status = 'open', ended_ms = NULL";
+
+/// A look at a session begins (again).
+pub(crate) fn begin(
+    tx: &Transaction<'_>,
+    id: RecordId,
+    source: &str,
+    content: Option<&Digest>,
+    now_ms: i64,
+) -> rusqlite::Result<()> {
+    let content = content.map(Digest::to_string);
+    tx.prepare_cached(BEGIN)?.execute(params![id.to_string(), source, content, now_ms]).map(drop)
+}
+
+const END: &str = "UPDATE sessions SET status = ?2, pauses = ?3, defects = ?4, ended_ms = ?5 WHERE id = ?1";
+
+/// A look at a session has ended.
+pub(crate) fn end(
+    tx: &Transaction<'_>,
+    id: RecordId,
+    status: Status,
+    pauses: u64,
+    defects: u64,
+    now_ms: i64,
+) -> rusqlite::Result<()> {
+    tx.prepare_cached(END)?.execute(params![id.to_string(), status.as_str(), pauses, defects, now_ms]).map(drop)
+}
+
+const COUNT: &str = "SELECT count(*) FROM sessions";
+
+/// How many sessions there are.
+pub(crate) fn count(db: &Connection) -> rusqlite::Result<u64> {
+    db.prepare_cached(COUNT)?.query_row([], |row| row.get(0))
+}
