@@ -280,7 +280,16 @@ mod tests {
         assert_eq!(parse("mqtt://127.0.0.1:1884").as_deref(), Ok("127.0.0.1:1884"));
         assert_eq!(parse("mqtt://hub.example/").as_deref(), Ok("hub.example:1883"));
         assert_eq!(parse("mqtt://[::1]:99").as_deref(), Ok("[::1]:99"));
-        for bad in ["127.0.0.1", "http://x", "mqtt://", "mqtt://h:0", "mqtt://h:x", "mqtt://u:p@h", "mqtt://[::1", "mqtt://[::1]x"] {
+        for bad in [
+            "127.0.0.1",
+            "http://x",
+            "mqtt://",
+            "mqtt://h:0",
+            "mqtt://h:x",
+            "mqtt://u:p@h",
+            "mqtt://[::1",
+            "mqtt://[::1]x",
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
         assert!(HubAddress::parse("mqtt://[::1]").expect("valid").is_loopback());

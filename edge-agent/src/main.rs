@@ -9,6 +9,7 @@ mod cli;
 mod cmd;
 mod config;
 mod store;
+mod sync;
 
 use clap::Parser as _;
 use std::process::ExitCode;

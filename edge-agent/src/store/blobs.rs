@@ -7,7 +7,7 @@ use fieldeye_protocol::blob::BlobRef;
 use fieldeye_protocol::body::GapBody;
 use fieldeye_protocol::digest::Digest;
 use fieldeye_protocol::record::{At, Parents, RecordId, RecordKind};
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 use uuid::Uuid;
 
 /// Media type of a keyframe.
@@ -30,7 +30,8 @@ pub(crate) fn reference(kept: &Kept) -> BlobRef {
 }
 
 // A picture whose file was lost is there again now.
-const KEEP: &str = "INSERT INTO blobs (sha256, size, content_type, path, lane, state) VALUES (?1, ?2, ?3, ?4, ?5, 'pending')
+const KEEP: &str =
+    "INSERT INTO blobs (sha256, size, content_type, path, lane, state) VALUES (?1, ?2, ?3, ?4, ?5, 'pending')
     ON CONFLICT (sha256) DO UPDATE SET lane = min(lane, excluded.lane),
         state = CASE state WHEN 'corrupt' THEN 'pending' ELSE state END,
         reason = CASE state WHEN 'corrupt' THEN NULL ELSE reason END";
@@ -64,6 +65,13 @@ pub(crate) fn ready(db: &Connection, limit: usize) -> rusqlite::Result<Vec<Ready
 const STORED: &str = "UPDATE blobs SET state = 'stored', reason = NULL WHERE sha256 = ?1 AND state <> 'stored'";
 const REFUSED: &str =
     "UPDATE blobs SET state = 'refused', reason = ?2 WHERE sha256 = ?1 AND state IN ('pending', 'ready')";
+
+const WANTED: &str = "UPDATE blobs SET state = 'ready' WHERE sha256 = ?1 AND state = 'stored'";
+
+/// The hub wants this picture: if it was called stored before, it is not there any more.
+pub(crate) fn wanted(tx: &Transaction<'_>, sha256: &Digest) -> rusqlite::Result<bool> {
+    Ok(tx.prepare_cached(WANTED)?.execute([sha256.to_string()])? > 0)
+}
 
 /// The hub has this picture, verified.
 pub(crate) fn stored(tx: &Transaction<'_>, sha256: &Digest) -> rusqlite::Result<bool> {
@@ -103,13 +111,6 @@ pub(crate) fn corrupt(tx: &Transaction<'_>, sha256: &Digest, why: &str, at: &At)
     Ok(())
 }
 
-const STATE: &str = "SELECT state FROM blobs WHERE sha256 = ?1";
-
-/// How a picture stands; `None` when it is not ours.
-pub(crate) fn state(db: &Connection, sha256: &Digest) -> rusqlite::Result<Option<String>> {
-    db.prepare_cached(STATE)?.query_row([sha256.to_string()], |row| row.get(0)).optional()
-}
-
 /// Depth of the queue, for the retained state.
 pub(crate) fn queue_depth(db: &Connection) -> rusqlite::Result<fieldeye_protocol::state::QueueDepth> {
     let depth = outbox::depth(db)?;
@@ -141,7 +142,8 @@ mod tests {
     }
 
     fn state_of(db: &Connection, name: &str) -> String {
-        state(db, &Digest::of(name.as_bytes())).expect("read").expect("known")
+        let sha256 = Digest::of(name.as_bytes()).to_string();
+        db.query_row("SELECT state FROM blobs WHERE sha256 = ?1", [sha256], |row| row.get(0)).expect("known")
     }
 
     #[test]
@@ -159,6 +161,9 @@ mod tests {
         assert!(write(&mut db, |tx| stored(tx, &Digest::of(b"a"))));
         assert!(!write(&mut db, |tx| refused(tx, &Digest::of(b"a"), "late")), "stored is final");
         assert_eq!(depth(&db).expect("read").blobs, 1);
+        assert!(write(&mut db, |tx| wanted(tx, &Digest::of(b"a"))), "the hub lost it");
+        assert!(!write(&mut db, |tx| wanted(tx, &Digest::of(b"nobody's"))));
+        assert_eq!(depth(&db).expect("read").blobs, 2);
     }
 
     #[test]

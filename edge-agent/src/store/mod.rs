@@ -93,14 +93,8 @@ impl Store {
         }
         let writer = Writer::start(connection)
             .map_err(|error| StoreError::file("start the database's thread of", &path, error).failure())?;
-        let shared = Shared {
-            writer,
-            path,
-            media,
-            identity,
-            started: Monotonic::start(),
-            changes: watch::Sender::new(0),
-        };
+        let shared =
+            Shared { writer, path, media, identity, started: Monotonic::start(), changes: watch::Sender::new(0) };
         Ok(Self { shared: Arc::new(shared) })
     }
 

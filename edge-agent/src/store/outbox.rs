@@ -38,20 +38,21 @@ pub(super) fn promote(tx: &Transaction<'_>, record: &str) -> rusqlite::Result<()
     Ok(())
 }
 
-const NEXT: &str = "SELECT o.seq, r.id, r.rev, r.kind, r.session_id, r.frame_id, r.wall_ms, r.boot, r.mono_ms, r.synced,
+const NEXT: &str =
+    "SELECT o.seq, r.id, r.rev, r.kind, r.session_id, r.frame_id, r.wall_ms, r.boot, r.mono_ms, r.synced,
         r.body, r.void
     FROM outbox o JOIN records r ON r.id = o.record_id
     WHERE o.state = 'pending' AND o.lane = ?1 AND o.seq > ?2 ORDER BY o.seq LIMIT ?3";
 
 /// The next records of a lane after number `after`: at most `records` of them, and no more once their bodies together
-/// reach `bytes`. At least one, if there is one.
+/// reach `bytes`. At least one, if there is one. A row that can't be read comes as an error of its own.
 pub(crate) fn next(
     db: &Connection,
     lane: Lane,
     after: u64,
     records: usize,
     bytes: usize,
-) -> rusqlite::Result<Vec<(u64, Record)>> {
+) -> rusqlite::Result<Vec<Waiting>> {
     let mut statement = db.prepare_cached(NEXT)?;
     let mut rows = statement.query(params![lane as u8, after, records])?;
     let mut taken = Vec::new();
@@ -61,9 +62,23 @@ pub(crate) fn next(
         if sum > bytes && !taken.is_empty() {
             break;
         }
-        taken.push((row.get(0)?, records::from_row(row, 1)?));
+        taken.push((row.get(0)?, readable(records::from_row(row, 1))?));
     }
     Ok(taken)
+}
+
+/// A number and its record, or why the record can't be read.
+pub(crate) type Waiting = (u64, Result<Record, String>);
+
+/// Tells a damaged row, which must not stop the others, from a database that does not work.
+fn readable(record: rusqlite::Result<Record>) -> rusqlite::Result<Result<Record, String>> {
+    match record {
+        Ok(record) => Ok(Ok(record)),
+        Err(error @ (rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..))) => {
+            Ok(Err(format!("damaged on this device: {error}")))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// What a record takes beside its body, about.
@@ -74,11 +89,11 @@ const AGAIN: &str = "SELECT r.id, r.rev, r.kind, r.session_id, r.frame_id, r.wal
     FROM outbox o JOIN records r ON r.id = o.record_id WHERE o.state = 'pending' AND o.seq = ?1";
 
 /// Those of `seqs` that still wait.
-pub(crate) fn again(db: &Connection, seqs: &[u64]) -> rusqlite::Result<Vec<(u64, Record)>> {
+pub(crate) fn again(db: &Connection, seqs: &[u64]) -> rusqlite::Result<Vec<Waiting>> {
     let mut statement = db.prepare_cached(AGAIN)?;
     let mut waiting = Vec::new();
     for seq in seqs {
-        if let Some(record) = statement.query_row([seq], |row| records::from_row(row, 0)).optional()? {
+        if let Some(record) = statement.query_row([seq], |row| readable(records::from_row(row, 0))).optional()? {
             waiting.push((*seq, record));
         }
     }
@@ -201,7 +216,8 @@ pub(crate) struct Rejected {
     pub(crate) reason: String,
 }
 
-const REJECTED_LIST: &str = "SELECT r.kind, r.id, coalesce(o.reason, '') FROM outbox o JOIN records r ON r.id = o.record_id
+const REJECTED_LIST: &str =
+    "SELECT r.kind, r.id, coalesce(o.reason, '') FROM outbox o JOIN records r ON r.id = o.record_id
     WHERE o.state = 'rejected'
     UNION ALL SELECT 'picture', sha256, coalesce(reason, '') FROM blobs WHERE state IN ('refused', 'corrupt') LIMIT ?1";
 
@@ -265,6 +281,17 @@ mod tests {
     }
 
     #[test]
+    fn a_damaged_row_does_not_stop_the_others() {
+        let mut db = database();
+        for n in 1..=2 {
+            write(&mut db, |tx| put(tx, &draft(n, json!(n)), &at(1), Lane::Backlog));
+        }
+        db.execute("UPDATE records SET body = '{' WHERE rowid = 1", []).expect("damaged");
+        let taken = next(&db, Lane::Backlog, 0, 10, 1 << 20).expect("read");
+        assert!(matches!(&taken[..], [(1, Err(why)), (2, Ok(_))] if why.contains("damaged")), "{taken:?}");
+    }
+
+    #[test]
     fn rejected_records_stay_and_are_offered_again_when_the_hub_changes() {
         let mut db = database();
         for n in 1..=3 {
@@ -280,6 +307,9 @@ mod tests {
         assert_eq!((depth(&db).records, depth(&db).rejected), (2, 0));
         assert_eq!(seqs(&db, Lane::Backlog, 3), [4], "under a number that no reader has passed");
         write(&mut db, offer_all_again);
-        assert_eq!(outbox_rows(&db).iter().map(|row| (row.seq, row.record)).collect::<Vec<_>>(), [(3, 3), (4, 1), (5, 2)]);
+        assert_eq!(
+            outbox_rows(&db).iter().map(|row| (row.seq, row.record)).collect::<Vec<_>>(),
+            [(3, 3), (4, 1), (5, 2)]
+        );
     }
 }

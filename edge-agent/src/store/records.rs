@@ -44,9 +44,11 @@ pub(crate) enum Put {
 }
 
 const FIND: &str = "SELECT rev, kind, session_id, frame_id, body, void FROM records WHERE id = ?1";
-const INSERT: &str = "INSERT INTO records (id, rev, kind, session_id, frame_id, wall_ms, boot, mono_ms, synced, body, void)
+const INSERT: &str =
+    "INSERT INTO records (id, rev, kind, session_id, frame_id, wall_ms, boot, mono_ms, synced, body, void)
     VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0)";
-const UPDATE: &str = "UPDATE records SET rev = rev + 1, kind = ?2, session_id = ?3, frame_id = ?4, wall_ms = ?5, boot = ?6,
+const UPDATE: &str =
+    "UPDATE records SET rev = rev + 1, kind = ?2, session_id = ?3, frame_id = ?4, wall_ms = ?5, boot = ?6,
     mono_ms = ?7, synced = ?8, body = ?9, void = 0 WHERE id = ?1";
 const VOID: &str =
     "UPDATE records SET rev = rev + 1, void = 1, wall_ms = ?2, boot = ?3, mono_ms = ?4, synced = ?5 WHERE id = ?1";
@@ -81,7 +83,8 @@ pub(crate) fn put(tx: &Transaction<'_>, draft: &Draft, at: &At, lane: Lane) -> r
         None => (INSERT, Put::New),
     };
     let wall_ms = at.wall.as_millisecond();
-    tx.prepare_cached(sql)?.execute(params![id, kind, session, frame, wall_ms, at.boot, at.mono_ms, at.synced, body])?;
+    tx.prepare_cached(sql)?
+        .execute(params![id, kind, session, frame, wall_ms, at.boot, at.mono_ms, at.synced, body])?;
     outbox::enqueue(tx, &id, lane)?;
     Ok(put)
 }
@@ -125,7 +128,8 @@ pub(super) fn from_row(row: &Row<'_>, first: usize) -> rusqlite::Result<Record> 
         rusqlite::Error::FromSqlConversionFailure(first + column, Type::Text, error)
     };
     let uuid = |column: usize, text: String| text.parse().map(RecordId).map_err(|error| bad(column, Box::new(error)));
-    let parent = |column: usize| row.get::<_, Option<String>>(first + column)?.map(|text| uuid(column, text)).transpose();
+    let parent =
+        |column: usize| row.get::<_, Option<String>>(first + column)?.map(|text| uuid(column, text)).transpose();
     let wall_ms: i64 = row.get(first + 5)?;
     Ok(Record {
         id: uuid(0, row.get(first)?)?,
@@ -174,9 +178,8 @@ mod tests {
     fn what_a_second_look_does_not_find_is_voided_once() {
         let mut db = database();
         let session = RecordId(Uuid::from_u128(0));
-        let derived = |n: i64| {
-            RecordId::derived(&fieldeye_protocol::digest::Digest::of(b"file"), &RecordKind::Pause, n, "")
-        };
+        let derived =
+            |n: i64| RecordId::derived(&fieldeye_protocol::digest::Digest::of(b"file"), &RecordKind::Pause, n, "");
         let live = RecordId(Uuid::now_v7());
         write(&mut db, |tx| {
             for id in [derived(1), derived(2), live] {

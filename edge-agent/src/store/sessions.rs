@@ -54,7 +54,8 @@ pub(crate) fn of_content(db: &Connection, content: &Digest) -> rusqlite::Result<
         .optional()
 }
 
-const BEGIN: &str = "INSERT INTO sessions (id, source, source_sha256, status, created_ms) VALUES (?1, ?2, ?3, 'open', ?4)
+const BEGIN: &str =
+    "INSERT INTO sessions (id, source, source_sha256, status, created_ms) VALUES (?1, ?2, ?3, 'open', ?4)
     ON CONFLICT (id) DO UPDATE SET source = excluded.source, status = 'open', ended_ms = NULL";
 
 /// A look at a session begins (again).

@@ -46,14 +46,16 @@ pub(crate) struct OutboxRow {
 
 /// The outbox in order.
 pub(crate) fn outbox_rows(db: &Connection) -> Vec<OutboxRow> {
-    db.prepare("SELECT o.seq, o.record_id, r.rev, o.lane FROM outbox o JOIN records r ON r.id = o.record_id ORDER BY o.seq")
-        .expect("prepared")
-        .query_map([], |row| {
-            let record: String = row.get(1)?;
-            let record = record.parse::<Uuid>().expect("uuid").as_u128();
-            Ok(OutboxRow { seq: row.get(0)?, record, rev: row.get(2)?, lane: row.get(3)? })
-        })
-        .expect("queried")
-        .collect::<rusqlite::Result<_>>()
-        .expect("read")
+    db.prepare(
+        "SELECT o.seq, o.record_id, r.rev, o.lane FROM outbox o JOIN records r ON r.id = o.record_id ORDER BY o.seq",
+    )
+    .expect("prepared")
+    .query_map([], |row| {
+        let record: String = row.get(1)?;
+        let record = record.parse::<Uuid>().expect("uuid").as_u128();
+        Ok(OutboxRow { seq: row.get(0)?, record, rev: row.get(2)?, lane: row.get(3)? })
+    })
+    .expect("queried")
+    .collect::<rusqlite::Result<_>>()
+    .expect("read")
 }
