@@ -8,6 +8,7 @@ mod analysis;
 mod cli;
 mod cmd;
 mod config;
+mod jobs;
 mod store;
 mod sync;
 

@@ -29,7 +29,7 @@ pub(super) fn enqueue(tx: &Transaction<'_>, record: &str, lane: Lane) -> rusqlit
 }
 
 /// Moves a waiting record into the urgent lane.
-pub(super) fn promote(tx: &Transaction<'_>, record: &str) -> rusqlite::Result<()> {
+pub(crate) fn promote(tx: &Transaction<'_>, record: &str) -> rusqlite::Result<()> {
     let lane: Option<u8> = tx.prepare_cached(LANE_OF)?.query_row([record], |row| row.get(0)).optional()?;
     if lane == Some(Lane::Backlog as u8) {
         // Under a new number: readers go through a lane by rising numbers.

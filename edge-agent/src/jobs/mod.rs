@@ -1,0 +1,11 @@
+//! What is analysed, when, and what becomes of it.
+//!
+//! Whoever wants a file analysed writes a job into the store; the one program that holds the data directory works
+//! them off, one at a time ([`worker`]). A file is known by its content ([`content`]): one that was looked at to the
+//! end is not looked at again. Findings come in from `analysis` on a thread of its own and go to the store as records
+//! ([`recorder`]), each durable before the analysis goes on.
+
+pub(crate) mod content;
+pub(crate) mod facts;
+pub(crate) mod recorder;
+pub(crate) mod scan;
