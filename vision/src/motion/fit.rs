@@ -1,0 +1,138 @@
+//! One movement of the camera out of the displacements of many patches.
+//!
+//! Each patch votes with at most one voice, split over the directions in which its texture can tell anything. The
+//! movement (shift, rotation, zoom) is the weighted least squares solution, iterated with Geman-McClure weights from a wide to a
+//! narrow tolerance, so that what moves on its own (a hand, a fan) loses its voice.
+
+/// A displacement with what it is worth.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Vote {
+    /// Centre of the patch from the centre of the picture, px.
+    pub(super) x: f32,
+    pub(super) y: f32,
+    /// Displacement, px.
+    pub(super) dx: f32,
+    pub(super) dy: f32,
+    /// Structure tensor over its largest eigenvalue.
+    pub(super) ixx: f32,
+    pub(super) ixy: f32,
+    pub(super) iyy: f32,
+    /// 0 to 1.
+    pub(super) trust: f32,
+}
+
+/// A small similarity: a point at `p` from the centre moves by `t + zoom * p + turn * J p`.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Similarity {
+    pub(super) tx: f32,
+    pub(super) ty: f32,
+    /// Relative growth.
+    pub(super) zoom: f32,
+    /// Radians.
+    pub(super) turn: f32,
+}
+
+impl Similarity {
+    /// Displacement of the point (`x`, `y`) from the centre.
+    pub(super) fn at(&self, x: f32, y: f32) -> (f32, f32) {
+        (self.tx + self.zoom * x - self.turn * y, self.ty + self.zoom * y + self.turn * x)
+    }
+}
+
+/// The fit and how many agree.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fit {
+    pub(super) model: Similarity,
+    /// Trust of the votes that agree, in votes.
+    pub(super) agreeing: f32,
+    /// Trust of all votes, in votes.
+    pub(super) total: f32,
+}
+
+/// Tolerances of the rounds, px of the small picture.
+const TOLERANCES: [f32; 5] = [1.6, 0.9, 0.5, 0.35, 0.35];
+
+/// Fits from `start` on.
+pub(super) fn fit(votes: &[Vote], start: Similarity, radius: f32) -> Fit {
+    let mut model = start;
+    for tolerance in TOLERANCES {
+        model = solve(votes, model, tolerance, radius);
+    }
+    let (mut agreeing, mut total) = (0.0, 0.0);
+    for vote in votes {
+        agreeing += vote.trust * weight(vote, &model, TOLERANCES[4]);
+        total += vote.trust;
+    }
+    Fit { model, agreeing, total }
+}
+
+fn weight(vote: &Vote, model: &Similarity, tolerance: f32) -> f32 {
+    let (mx, my) = model.at(vote.x, vote.y);
+    let (ex, ey) = (vote.dx - mx, vote.dy - my);
+    let e2 = (vote.ixx * ex * ex + 2.0 * vote.ixy * ex * ey + vote.iyy * ey * ey).max(0.0);
+    let q = 1.0 / (1.0 + e2 / (tolerance * tolerance));
+    q * q
+}
+
+fn solve(votes: &[Vote], model: Similarity, tolerance: f32, radius: f32) -> Similarity {
+    // Unknowns scaled to px at the typical distance from the centre: tx, ty, zoom * radius, turn * radius.
+    let mut a = [[0.0f32; 4]; 4];
+    let mut b = [0.0f32; 4];
+    for vote in votes {
+        let w = vote.trust * weight(vote, &model, tolerance);
+        let (x, y) = (vote.x / radius, vote.y / radius);
+        let rows = [[1.0, 0.0, x, -y], [0.0, 1.0, y, x]];
+        let info = [[vote.ixx, vote.ixy], [vote.ixy, vote.iyy]];
+        let d = [vote.dx, vote.dy];
+        for p in 0..2 {
+            for q in 0..2 {
+                let wi = w * info[p][q];
+                for i in 0..4 {
+                    for j in 0..4 {
+                        a[i][j] += wi * rows[p][i] * rows[q][j];
+                    }
+                    b[i] += wi * rows[p][i] * d[q];
+                }
+            }
+        }
+    }
+    // A faint pull to the previous round where nobody has a say.
+    let before = [model.tx, model.ty, model.zoom * radius, model.turn * radius];
+    for i in 0..4 {
+        let pull = if i < 2 { 0.01 } else { 0.05 };
+        a[i][i] += pull;
+        b[i] += pull * before[i];
+    }
+    let [tx, ty, zoom, turn] = cholesky_solve(a, b).unwrap_or(before);
+    Similarity { tx, ty, zoom: zoom / radius, turn: turn / radius }
+}
+
+/// Solves `a x = b` for a symmetric positive definite `a`.
+fn cholesky_solve(a: [[f32; 4]; 4], b: [f32; 4]) -> Option<[f32; 4]> {
+    let mut l = [[0.0f32; 4]; 4];
+    for i in 0..4 {
+        for j in 0..=i {
+            let dot: f32 = (0..j).map(|k| l[i][k] * l[j][k]).sum();
+            if i == j {
+                let d = a[i][i] - dot;
+                if !(d > 1e-9 && d.is_finite()) {
+                    return None;
+                }
+                l[i][i] = d.sqrt();
+            } else {
+                l[i][j] = (a[i][j] - dot) / l[j][j];
+            }
+        }
+    }
+    let mut y = [0.0f32; 4];
+    for i in 0..4 {
+        let dot: f32 = (0..i).map(|k| l[i][k] * y[k]).sum();
+        y[i] = (b[i] - dot) / l[i][i];
+    }
+    let mut x = [0.0f32; 4];
+    for i in (0..4).rev() {
+        let dot: f32 = (i + 1..4).map(|k| l[k][i] * x[k]).sum();
+        x[i] = (y[i] - dot) / l[i][i];
+    }
+    x.iter().all(|v| v.is_finite()).then_some(x)
+}

@@ -1,0 +1,210 @@
+//! From speeds to holds: where the camera came to rest and where it left.
+//!
+//! A state machine with two speeds (one to come to rest, a higher one to leave) over the judged points of a
+//! [`Path`]. A short burst that comes back to where it began is forgiven. Starts and ends are set back in time to where
+//! the movement began to die away, not where it crossed a threshold.
+
+use super::path::{Path, Point, Position, distance};
+
+/// Speeds, px/s at [`super::path::LONG_SIDE`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Speeds {
+    /// Below: at rest.
+    pub(super) rest: f64,
+    /// Above: leaving.
+    pub(super) leave: f64,
+}
+
+/// Time after which a camera that is leaving has left, seconds.
+const LEFT_AFTER_S: f64 = 0.3;
+/// Distance after which it has left at once, px.
+const LEFT_BEYOND: f64 = 40.0;
+/// Distance within which it has come back, px.
+const CAME_BACK: f64 = 16.0;
+
+/// A span in which the camera was held.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hold {
+    pub(super) start_s: f64,
+    /// Newest point known to belong to it.
+    pub(super) until_s: f64,
+    /// Sums over its points.
+    points: f64,
+    confidence: f64,
+    speed: f64,
+}
+
+impl Hold {
+    fn new(start_s: f64, point: &Point) -> Self {
+        let mut hold = Self { start_s, until_s: point.pts_s, points: 0.0, confidence: 0.0, speed: 0.0 };
+        hold.add(point);
+        hold
+    }
+
+    fn add(&mut self, point: &Point) {
+        self.until_s = point.pts_s;
+        self.points += 1.0;
+        self.confidence += f64::from(point.confidence);
+        self.speed += point.speed;
+    }
+
+    /// Mean share of the picture that agreed on the movement, 0 to 1.
+    pub(super) fn mean_confidence(&self) -> f64 {
+        self.confidence / self.points
+    }
+
+    /// Mean speed without tremor, px/s.
+    pub(super) fn mean_speed(&self) -> f64 {
+        self.speed / self.points
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+enum State {
+    #[default]
+    Moving,
+    Resting(Hold),
+    Leaving {
+        hold: Hold,
+        since_s: f64,
+        from: Position,
+    },
+}
+
+/// What a point changed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Change {
+    /// A hold that ended, with its end.
+    pub(super) ended: Option<(Hold, f64)>,
+    /// A hold that began with this point.
+    pub(super) began: bool,
+}
+
+/// The state machine.
+#[derive(Debug)]
+pub(super) struct Holds {
+    speeds: Speeds,
+    max_gap_s: f64,
+    state: State,
+    previous: Option<Point>,
+}
+
+impl Holds {
+    pub(super) fn new(speeds: Speeds, max_gap_s: f64) -> Self {
+        Self { speeds, max_gap_s, state: State::Moving, previous: None }
+    }
+
+    /// The hold that lasts, if there is one that the camera isn't leaving.
+    pub(super) fn resting(&self) -> Option<&Hold> {
+        match &self.state {
+            State::Resting(hold) => Some(hold),
+            _ => None,
+        }
+    }
+
+    /// Takes the next judged point of `path`.
+    pub(super) fn step(&mut self, point: &Point, path: &Path) -> Change {
+        let mut change = Change::default();
+        let broken = self.previous.filter(|p| p.run != point.run || point.pts_s - p.pts_s > self.max_gap_s);
+        if let Some(last) = broken {
+            change.ended = self.close(last.pts_s);
+        }
+        let resting = point.speed < self.speeds.rest;
+        self.state = match self.state {
+            State::Moving if resting => {
+                change.began = true;
+                State::Resting(Hold::new(self.start(point, path), point))
+            }
+            State::Moving => State::Moving,
+            State::Resting(hold) if point.speed > self.speeds.leave => {
+                let since_s = self.crossing(point);
+                State::Leaving { hold, since_s, from: self.previous.map_or(point.smooth, |p| p.smooth) }
+            }
+            State::Resting(mut hold) => {
+                hold.add(point);
+                State::Resting(hold)
+            }
+            State::Leaving { mut hold, since_s, from } => {
+                let away = distance(&point.smooth, &from);
+                if resting && away < CAME_BACK {
+                    hold.add(point);
+                    State::Resting(hold)
+                } else if resting || away > LEFT_BEYOND || point.pts_s - since_s > LEFT_AFTER_S {
+                    change.ended = Some((hold, self.end(since_s, path)));
+                    change.began = resting;
+                    if resting { State::Resting(Hold::new(self.start(point, path), point)) } else { State::Moving }
+                } else {
+                    State::Leaving { hold, since_s, from }
+                }
+            }
+        };
+        self.previous = Some(*point);
+        change
+    }
+
+    /// Ends what lasts, at `at_s` at the latest.
+    pub(super) fn close(&mut self, at_s: f64) -> Option<(Hold, f64)> {
+        match std::mem::take(&mut self.state) {
+            State::Moving => None,
+            State::Resting(hold) => Some((hold, at_s)),
+            State::Leaving { hold, since_s, .. } => Some((hold, since_s)),
+        }
+    }
+
+    /// When the speed crossed the leaving speed between the previous point and `point`.
+    fn crossing(&self, point: &Point) -> f64 {
+        match self.previous {
+            Some(p) if p.speed < self.speeds.leave && point.speed.is_finite() => {
+                let part = (self.speeds.leave - p.speed) / (point.speed - p.speed).max(1e-9);
+                p.pts_s + part.clamp(0.0, 1.0) * (point.pts_s - p.pts_s)
+            }
+            _ => point.pts_s,
+        }
+    }
+
+    /// Start of a hold that was noticed at `point`.
+    fn start(&self, point: &Point, path: &Path) -> f64 {
+        let run: Vec<(f64, f64)> =
+            path.judged().take_while(|p| p.run == point.run).map(|p| (p.pts_s, p.speed)).collect();
+        foot(run.into_iter(), self.speeds.leave, -1.0).unwrap_or(point.pts_s)
+    }
+
+    /// End of a hold that was left at `since_s`.
+    fn end(&self, since_s: f64, path: &Path) -> f64 {
+        let mut after: Vec<(f64, f64)> =
+            path.judged().take_while(|p| p.pts_s >= since_s - 0.1).map(|p| (p.pts_s, p.speed)).collect();
+        after.reverse();
+        foot(after.into_iter(), self.speeds.leave, 1.0).map_or(since_s, |t| t.min(since_s))
+    }
+}
+
+/// Where a movement begins, looking from the hold outwards (`sign` is the direction of time): the time at which it
+/// reaches `level`, set back towards the hold by a share of the time that it takes to become clearly faster.
+fn foot(points: impl Iterator<Item = (f64, f64)>, level: f64, sign: f64) -> Option<f64> {
+    const CLEARLY: f64 = 2.5;
+    const SHARE: f64 = 0.5;
+    let mut before: Option<(f64, f64)> = None;
+    let mut first = None;
+    let mut innermost = None;
+    for (t, v) in points {
+        innermost.get_or_insert(t);
+        let cross = |wanted: f64| match before {
+            Some((t0, v0)) if v0 < wanted && v.is_finite() => t0 + (wanted - v0) / (v - v0) * (t - t0),
+            _ => t,
+        };
+        if first.is_none() && v > level {
+            first = Some(cross(level));
+        }
+        if let Some(at) = first {
+            if v > level * CLEARLY {
+                return Some(at - sign * SHARE * ((cross(level * CLEARLY) - at) * sign).clamp(0.0, 0.5));
+            }
+            if (t - at) * sign > 0.5 {
+                break;
+            }
+        }
+        before = Some((t, v));
+    }
+    // Never faster within reach: a run that starts at rest starts with its first point.
+    first.or(before.map(|(t, _)| t)).or(innermost)
+}

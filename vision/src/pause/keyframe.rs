@@ -1,0 +1,72 @@
+//! Which frame of a hold to keep.
+//!
+//! The best frame is sharp, was exposed while the camera stood still, and shows the scene and not a hand in front of
+//! it. Frames are compared as they come; a new best is announced only when it is clearly better, so that a copy is made
+//! a handful of times per hold.
+
+use crate::luma::LumaView;
+
+/// Rows looked at.
+const ROWS: usize = 48;
+/// Speed at which a frame counts half, px/s at [`super::path::LONG_SIDE`].
+const HALF_SPEED: f64 = 60.0;
+/// Gain needed to replace the best.
+const GAIN: f64 = 1.08;
+
+/// Detail of a picture: mean square of the brightness steps over two pixels, over the mean square brightness; 0 for a
+/// flat one, seldom over 0.1. Comparable between frames of one scene only. A gain of the exposure leaves it alone.
+#[must_use]
+pub fn sharpness(luma: LumaView<'_>) -> f32 {
+    let (height, width) = (luma.height as usize, luma.width as usize);
+    if width < 8 {
+        return 0.0;
+    }
+    let step = (height / ROWS).max(1);
+    let (mut detail, mut energy) = (0u64, 0u64);
+    for y in (step / 2..height).step_by(step) {
+        let row = luma.row(y);
+        let (mut d, mut e) = (0u32, 0u32);
+        // 65 536 px of a row at most, so that the sums fit.
+        let row = &row[..row.len().min(65_536)];
+        let Some(ahead) = row.get(2..) else { continue };
+        for (&a, &b) in row.iter().zip(ahead) {
+            let diff = i32::from(b) - i32::from(a);
+            d += (diff * diff) as u32;
+            e += u32::from(a) * u32::from(a);
+        }
+        detail += u64::from(d);
+        energy += u64::from(e);
+    }
+    if energy == 0 { 0.0 } else { (detail as f64 / (energy as f64 + 1.0)) as f32 }
+}
+
+/// The best frame of a hold so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Best {
+    score: f64,
+    pts_s: Option<f64>,
+}
+
+impl Best {
+    /// Forgets the hold before.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Time of the best frame.
+    pub(super) fn pts_s(&self) -> Option<f64> {
+        self.pts_s
+    }
+
+    /// Offers the frame at `pts_s`; true when it is the new best. `speed` is that of this very frame, px/s.
+    pub(super) fn offer(&mut self, pts_s: f64, sharpness: f32, speed: f64, agreement: f32) -> bool {
+        let still = speed / HALF_SPEED;
+        let score = f64::from(sharpness) * f64::from(agreement) / (1.0 + still * still);
+        if self.pts_s.is_some() && !(score > self.score * GAIN) {
+            return false;
+        }
+        self.score = score;
+        self.pts_s = Some(pts_s);
+        true
+    }
+}
