@@ -17,8 +17,18 @@ pub(super) struct Vote {
     pub(super) ixx: f32,
     pub(super) ixy: f32,
     pub(super) iyy: f32,
-    /// 0 to 1.
-    pub(super) trust: f32,
+    /// Variance of the displacement along the best seen direction, px².
+    pub(super) error2: f32,
+}
+
+/// Standard error at which a vote counts half, px.
+const GOOD: f32 = 0.12;
+
+impl Vote {
+    /// Voice, 0 to 1.
+    fn trust(&self) -> f32 {
+        GOOD * GOOD / (GOOD * GOOD + self.error2)
+    }
 }
 
 /// A small similarity: a point at `p` from the centre moves by `t + zoom * p + turn * J p`.
@@ -33,6 +43,26 @@ pub(super) struct Similarity {
 }
 
 impl Similarity {
+    /// This and `other` one after the other, for small movements.
+    pub(super) fn plus(&self, other: &Self) -> Self {
+        Self {
+            tx: self.tx + other.tx,
+            ty: self.ty + other.ty,
+            zoom: self.zoom + other.zoom,
+            turn: self.turn + other.turn,
+        }
+    }
+
+    /// What leads from `other` to this, for small movements.
+    pub(super) fn minus(&self, other: &Self) -> Self {
+        Self {
+            tx: self.tx - other.tx,
+            ty: self.ty - other.ty,
+            zoom: self.zoom - other.zoom,
+            turn: self.turn - other.turn,
+        }
+    }
+
     /// Displacement of the point (`x`, `y`) from the centre.
     pub(super) fn at(&self, x: f32, y: f32) -> (f32, f32) {
         (self.tx + self.zoom * x - self.turn * y, self.ty + self.zoom * y + self.turn * x)
@@ -40,13 +70,21 @@ impl Similarity {
 }
 
 /// The fit and how many agree.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Fit {
     pub(super) model: Similarity,
     /// Trust of the votes that agree, in votes.
     pub(super) agreeing: f32,
     /// Trust of all votes, in votes.
     pub(super) total: f32,
+}
+
+impl Fit {
+    /// Agreement, 0 to 1: among those who can see anything, and less when all of them together see little.
+    pub(super) fn share(&self) -> f32 {
+        const LITTLE: f32 = 0.1;
+        self.agreeing / (self.total + LITTLE)
+    }
 }
 
 /// Tolerances of the rounds, px of the small picture.
@@ -60,8 +98,8 @@ pub(super) fn fit(votes: &[Vote], start: Similarity, radius: f32) -> Fit {
     }
     let (mut agreeing, mut total) = (0.0, 0.0);
     for vote in votes {
-        agreeing += vote.trust * weight(vote, &model, TOLERANCES[4]);
-        total += vote.trust;
+        agreeing += vote.trust() * weight(vote, &model, TOLERANCES[4]);
+        total += vote.trust();
     }
     Fit { model, agreeing, total }
 }
@@ -70,7 +108,8 @@ fn weight(vote: &Vote, model: &Similarity, tolerance: f32) -> f32 {
     let (mx, my) = model.at(vote.x, vote.y);
     let (ex, ey) = (vote.dx - mx, vote.dy - my);
     let e2 = (vote.ixx * ex * ex + 2.0 * vote.ixy * ex * ey + vote.iyy * ey * ey).max(0.0);
-    let q = 1.0 / (1.0 + e2 / (tolerance * tolerance));
+    // A vote that can't be exact is allowed to be off by what it can't know.
+    let q = 1.0 / (1.0 + e2 / (tolerance * tolerance + 4.0 * vote.error2));
     q * q
 }
 
@@ -79,7 +118,7 @@ fn solve(votes: &[Vote], model: Similarity, tolerance: f32, radius: f32) -> Simi
     let mut a = [[0.0f32; 4]; 4];
     let mut b = [0.0f32; 4];
     for vote in votes {
-        let w = vote.trust * weight(vote, &model, tolerance);
+        let w = vote.trust() * weight(vote, &model, tolerance);
         let (x, y) = (vote.x / radius, vote.y / radius);
         let rows = [[1.0, 0.0, x, -y], [0.0, 1.0, y, x]];
         let info = [[vote.ixx, vote.ixy], [vote.ixy, vote.iyy]];

@@ -15,7 +15,7 @@ mod small;
 use crate::luma::LumaView;
 use fit::{Fit, Similarity, Vote};
 use patches::{Anchor, SIDE};
-use small::{COARSE, Plane, Shrinker, Small, factor_for};
+use small::{COARSE, Plane, Shrinker, Small, soften_plane};
 
 /// Movement of the picture since the frame before: where things went, so the camera went the other way.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,21 +49,59 @@ impl GlobalMotion {
 const LEASH: f32 = 9.0;
 /// Frames after which a new anchor is taken anyway, so that it shows the scene under the light of today.
 const ANCHOR_FRAMES: u32 = 45;
-/// Texture below which a picture has nothing to measure, in votes.
-const TEXTURE_MIN: f32 = 1.0;
+/// Agreement under which a new anchor is taken.
+const ANCHOR_SHARE: f32 = 0.4;
+/// Agreement under which another start and the softened picture are tried.
+const CLEAR: f32 = 0.45;
+/// Votes that agree under which the softened picture is tried.
+const MANY: f32 = 4.0;
+/// Votes under which nothing is known.
+const FEW: f32 = 0.06;
+/// Standard error over which a patch has no vote, px.
+const ERROR_MAX: f32 = 0.9;
+
+/// A picture to measure against, as it is and without noise.
+#[derive(Debug, Default)]
+struct Reference {
+    fine: Anchor,
+    /// Made when it is first needed.
+    soft: Anchor,
+    soft_made: bool,
+    /// Movement from here to the newest frame that could be measured.
+    pose: Similarity,
+    /// Change of the pose at that frame.
+    speed: Similarity,
+    /// Frames measured against it.
+    age: u32,
+}
+
+impl Reference {
+    fn set(&mut self, frame: &Plane) {
+        self.fine.set(frame);
+        self.soft_made = false;
+        self.pose = Similarity::default();
+        self.age = 0;
+    }
+}
+
+/// The newest frame, and the one before for a search.
+#[derive(Debug, Default)]
+struct Frames {
+    now: Small,
+    before: Small,
+    soft: Plane,
+    soft_made: bool,
+    scratch: Vec<f32>,
+}
 
 /// Measures [`GlobalMotion`] frame by frame.
 #[derive(Debug, Default)]
 pub struct MotionMeter {
     shrinker: Shrinker,
-    now: Small,
-    before: Small,
-    anchor: Anchor,
-    /// Movement from the anchor to the frame before.
-    pose: Similarity,
-    /// Change of the pose at the frame before.
-    speed: Similarity,
-    anchor_age: u32,
+    frames: Frames,
+    main: Reference,
+    /// The first frame that can't be measured against `main`: what comes may continue from it, or go back to `main`.
+    spare: Option<Reference>,
     size: Option<(u32, u32)>,
     votes: Vec<Vote>,
 }
@@ -75,145 +113,161 @@ impl MotionMeter {
         Self::default()
     }
 
-    /// Movement of `luma` against the frame pushed before. A plane that is not whole counts as one without texture.
+    /// Movement of `luma` against the newest frame before it that could be measured. A plane that is not whole counts
+    /// as one without texture.
     pub fn push(&mut self, luma: LumaView<'_>) -> GlobalMotion {
-        let size = (luma.width, luma.height);
         if !luma.is_whole() {
             return GlobalMotion::still(0.0);
         }
-        std::mem::swap(&mut self.now, &mut self.before);
-        self.shrinker.shrink(luma, &mut self.now);
+        std::mem::swap(&mut self.frames.now, &mut self.frames.before);
+        self.shrinker.shrink(luma, &mut self.frames.now);
+        self.frames.soft_made = false;
+        let size = (luma.width, luma.height);
         if self.size != Some(size) {
             self.size = Some(size);
-            self.start_over();
+            self.spare = None;
+            self.main.set(&self.frames.now.fine);
+            self.main.speed = Similarity::default();
             return GlobalMotion { cut: true, ..GlobalMotion::still(0.0) };
         }
         self.measure()
     }
 
-    /// Longest side of a picture of this size that one pixel of the measurement covers, px; for those who reason about
-    /// precision.
-    #[must_use]
-    pub fn grain_px(width: u32, height: u32) -> usize {
-        factor_for(width, height)
-    }
-
-    fn start_over(&mut self) {
-        self.anchor.set(&self.now.fine);
-        self.anchor_age = 0;
-        self.pose = Similarity::default();
-        self.speed = Similarity::default();
-    }
-
     fn measure(&mut self) -> GlobalMotion {
-        let start = self.best_start();
-        let mut found = self.align(start);
-        if share(&found) < 0.45 {
-            if let Some(start) = self.search() {
-                let other = self.align(start);
-                if other.agreeing > found.agreeing * 1.1 {
-                    found = other;
+        let found = align(&mut self.main, &mut self.frames, &mut self.votes);
+        if let Some(motion) = accept(&mut self.main, &self.frames, &found) {
+            self.spare = None;
+            return motion;
+        }
+        if let Some(spare) = &mut self.spare {
+            let other = align(spare, &mut self.frames, &mut self.votes);
+            if let Some(motion) = accept(spare, &self.frames, &other) {
+                if let Some(spare) = self.spare.take() {
+                    self.main = spare;
                 }
+                return GlobalMotion { cut: true, ..GlobalMotion::still(motion.confidence) };
             }
         }
-        let confidence = share(&found);
-        let factor = self.now.factor as f32;
-        let step = |pose: Similarity, old: Similarity| GlobalMotion {
-            dx: (pose.tx - old.tx) * factor,
-            dy: (pose.ty - old.ty) * factor,
-            rotation: pose.turn - old.turn,
-            zoom: 1.0 + (pose.zoom - old.zoom),
-            confidence,
-            cut: false,
-        };
-        if found.total < TEXTURE_MIN {
-            // Nothing to see: darkness, a covered lens. Nothing is known, and nothing is a reference for later.
-            self.start_over();
-            return GlobalMotion::still(0.0);
-        }
-        if confidence < GlobalMotion::LOST {
-            self.start_over();
-            return GlobalMotion { cut: true, ..GlobalMotion::still(confidence) };
-        }
-        let motion = step(found.model, self.pose);
-        self.speed = Similarity {
-            tx: found.model.tx - self.pose.tx,
-            ty: found.model.ty - self.pose.ty,
-            zoom: found.model.zoom - self.pose.zoom,
-            turn: found.model.turn - self.pose.turn,
-        };
-        self.pose = found.model;
-        self.anchor_age += 1;
-        let (w, h) = (self.now.fine.w as f32, self.now.fine.h as f32);
-        let (cx, cy) = self.pose.at(0.5 * w, 0.5 * h);
-        let (ox, oy) = self.pose.at(-0.5 * w, 0.5 * h);
-        let away = cx.abs().max(cy.abs()).max(ox.abs()).max(oy.abs());
-        if away > LEASH || confidence < 0.4 || self.anchor_age > ANCHOR_FRAMES {
-            self.anchor.set(&self.now.fine);
-            self.pose = Similarity::default();
-            self.anchor_age = 0;
-        }
-        motion
-    }
-
-    /// The better of "as the frame before" and "on as it went".
-    fn best_start(&self) -> Similarity {
-        let stay = self.pose;
-        let on = Similarity {
-            tx: self.pose.tx + self.speed.tx,
-            ty: self.pose.ty + self.speed.ty,
-            zoom: self.pose.zoom + self.speed.zoom,
-            turn: self.pose.turn + self.speed.turn,
-        };
-        if self.speed.tx.abs() + self.speed.ty.abs() < 0.3 {
-            return stay;
-        }
-        let score = |s: &Similarity| self.anchor.mismatch(&self.now.fine, s.tx, s.ty, 0.15).unwrap_or(f32::MAX);
-        if score(&on) < score(&stay) { on } else { stay }
-    }
-
-    fn align(&mut self, start: Similarity) -> Fit {
-        let fine = &self.now.fine;
-        let (half_w, half_h) = (0.5 * fine.w as f32, 0.5 * fine.h as f32);
-        let half = 0.5 * SIDE as f32;
-        let radius = (0.33 * (half_w * half_w + half_h * half_h)).sqrt().max(1.0);
-        self.votes.clear();
-        for patch in &self.anchor.patches {
-            if patch.strength < 1e-3 {
-                continue;
-            }
-            let (x, y) = (patch.x as f32 + half - half_w, patch.y as f32 + half - half_h);
-            let (sx, sy) = start.at(x, y);
-            let Some(track) = self.anchor.track(patch, fine, sx, sy) else { continue };
-            // Standard error of the displacement along the strongest direction, px, if neighbouring errors are alike
-            // over about two pixels.
-            let error2 = 4.0 * (track.residual + 2e-6) / patch.strength;
-            let trust = 1.0 / (1.0 + error2 / (0.12 * 0.12));
-            let scale = 1.0 / patch.strength;
-            self.votes.push(Vote {
-                x,
-                y,
-                dx: track.dx,
-                dy: track.dy,
-                ixx: patch.gxx * scale,
-                ixy: patch.gxy * scale,
-                iyy: patch.gyy * scale,
-                trust,
-            });
-        }
-        fit::fit(&self.votes, start, radius)
-    }
-
-    /// The displacement since the frame before that makes the coarse pictures most alike, on top of the pose.
-    fn search(&self) -> Option<Similarity> {
-        let (dx, dy) = best_shift(&self.before.coarse, &self.now.coarse, 8)?;
-        Some(Similarity { tx: self.pose.tx + dx * COARSE as f32, ty: self.pose.ty + dy * COARSE as f32, ..self.pose })
+        let spare = self.spare.get_or_insert_default();
+        spare.set(&self.frames.now.fine);
+        spare.speed = Similarity::default();
+        let confidence = found.share().clamp(0.0, 0.99 * GlobalMotion::LOST);
+        GlobalMotion::still(if confidence.is_finite() { confidence } else { 0.0 })
     }
 }
 
-/// Agreement, 0 to 1: among those who can see anything, and less when only few can.
-fn share(fit: &Fit) -> f32 {
-    fit.agreeing / (fit.total + 1.0)
+/// Takes over what was found, if it can be trusted.
+fn accept(reference: &mut Reference, frames: &Frames, found: &Fit) -> Option<GlobalMotion> {
+    let confidence = found.share();
+    if !(confidence >= GlobalMotion::LOST && found.total >= FEW) {
+        return None;
+    }
+    let (pose, old) = (found.model, reference.pose);
+    let factor = frames.now.factor as f32;
+    let motion = GlobalMotion {
+        dx: (pose.tx - old.tx) * factor,
+        dy: (pose.ty - old.ty) * factor,
+        rotation: pose.turn - old.turn,
+        zoom: 1.0 + (pose.zoom - old.zoom),
+        confidence: confidence.min(1.0),
+        cut: false,
+    };
+    reference.speed = pose.minus(&old);
+    reference.pose = pose;
+    reference.age += 1;
+    let (x, y) = (0.5 * frames.now.fine.w as f32, 0.5 * frames.now.fine.h as f32);
+    let away = [pose.at(x, y), pose.at(-x, y)].iter().fold(0.0f32, |m, d| m.max(d.0.abs()).max(d.1.abs()));
+    if away > LEASH || confidence < ANCHOR_SHARE || reference.age > ANCHOR_FRAMES {
+        reference.set(&frames.now.fine);
+    }
+    Some(motion)
+}
+
+/// Finds the newest frame's place against `reference`: from the place of the frame before, from a coarse search if
+/// that fails, and on softened pictures if there is more noise than texture.
+fn align(reference: &mut Reference, frames: &mut Frames, votes: &mut Vec<Vote>) -> Fit {
+    let start = best_start(reference, frames);
+    let mut found = follow(&reference.fine, &frames.now.fine, start, FINE_GRAIN, votes);
+    if found.share() >= CLEAR && found.agreeing >= MANY {
+        return found;
+    }
+    if !reference.soft_made {
+        let mut soft = Plane::default();
+        soften_plane(&reference.fine.fine, &mut frames.scratch, &mut soft);
+        reference.soft.set(&soft);
+        reference.soft_made = true;
+    }
+    if !frames.soft_made {
+        soften_plane(&frames.now.fine, &mut frames.scratch, &mut frames.soft);
+        frames.soft_made = true;
+    }
+    let mut offer = |other: Fit| {
+        if other.agreeing > found.agreeing * 1.1 {
+            found = other;
+        }
+        found.share() >= CLEAR
+    };
+    if offer(follow(&reference.soft, &frames.soft, start, SOFT_GRAIN, votes)) {
+        return found;
+    }
+    if let Some(start) = search(reference, frames)
+        && !offer(follow(&reference.fine, &frames.now.fine, start, FINE_GRAIN, votes))
+    {
+        offer(follow(&reference.soft, &frames.soft, start, SOFT_GRAIN, votes));
+    }
+    found
+}
+
+/// Pixels over which errors are alike in the small picture, and in the softened one.
+const FINE_GRAIN: f32 = 4.0;
+const SOFT_GRAIN: f32 = 40.0;
+
+/// Tracks all patches from `start` and fits a movement.
+fn follow(anchor: &Anchor, now: &Plane, start: Similarity, grain: f32, votes: &mut Vec<Vote>) -> Fit {
+    let (half_w, half_h) = (0.5 * now.w as f32, 0.5 * now.h as f32);
+    let half = 0.5 * SIDE as f32;
+    let radius = ((half_w * half_w + half_h * half_h) / 3.0).sqrt().max(1.0);
+    votes.clear();
+    for patch in &anchor.patches {
+        let (x, y) = (patch.x as f32 + half - half_w, patch.y as f32 + half - half_h);
+        let (sx, sy) = start.at(x, y);
+        let Some(track) = anchor.track(patch, now, sx, sy) else { continue };
+        // Standard error of the displacement along the strongest direction.
+        let error2 = grain * (track.residual + 2e-6) / patch.strength.max(1e-9);
+        if !(error2 < ERROR_MAX * ERROR_MAX) {
+            continue;
+        }
+        let scale = 1.0 / patch.strength;
+        votes.push(Vote {
+            x,
+            y,
+            dx: track.dx,
+            dy: track.dy,
+            ixx: patch.gxx * scale,
+            ixy: patch.gxy * scale,
+            iyy: patch.gyy * scale,
+            error2,
+        });
+    }
+    fit::fit(votes, start, radius)
+}
+
+/// The better of "as the frame before" and "on as it went".
+fn best_start(reference: &Reference, frames: &Frames) -> Similarity {
+    let (stay, speed) = (reference.pose, reference.speed);
+    if speed.tx.abs() + speed.ty.abs() < 0.3 {
+        return stay;
+    }
+    let on = stay.plus(&speed);
+    let score = |s: &Similarity| reference.fine.mismatch(&frames.now.fine, s.tx, s.ty, 0.15).unwrap_or(f32::MAX);
+    if score(&on) < score(&stay) { on } else { stay }
+}
+
+/// The displacement since the frame before that makes the coarse pictures most alike, on top of the pose.
+fn search(reference: &Reference, frames: &Frames) -> Option<Similarity> {
+    let (dx, dy) = best_shift(&frames.before.coarse, &frames.now.coarse, 8)?;
+    let pose = reference.pose;
+    Some(Similarity { tx: pose.tx + dx * COARSE as f32, ty: pose.ty + dy * COARSE as f32, ..pose })
 }
 
 /// Whole shift of `now` against `before` with the least mean absolute difference, px of the coarse picture.

@@ -176,6 +176,38 @@ impl Shrinker {
     }
 }
 
+/// Half width of the box that takes noise away, px; it is applied twice each way.
+const SOFT: usize = 2;
+
+/// `fine` without what noise is made of: two box means each way, together about a Gaussian of 2 px.
+pub(super) fn soften_plane(fine: &Plane, scratch: &mut Vec<f32>, out: &mut Plane) {
+    let (w, h) = (fine.w, fine.h);
+    out.resize(w, h);
+    out.px.copy_from_slice(&fine.px);
+    if w < 4 * SOFT || h < 4 * SOFT {
+        return;
+    }
+    let scale = 1.0 / (2 * SOFT + 1) as f32;
+    scratch.resize(w * h, 0.0);
+    for _ in 0..2 {
+        for (line, source) in scratch.chunks_exact_mut(w).zip(out.px.chunks_exact(w)) {
+            line.copy_from_slice(source);
+            for (v, box_) in line[SOFT..w - SOFT].iter_mut().zip(source.windows(2 * SOFT + 1)) {
+                *v = box_.iter().sum::<f32>() * scale;
+            }
+        }
+        for y in SOFT..h - SOFT {
+            let line = &mut out.px[y * w..][..w];
+            line.fill(0.0);
+            for row in y - SOFT..=y + SOFT {
+                for (v, s) in line.iter_mut().zip(&scratch[row * w..][..w]) {
+                    *v += s * scale;
+                }
+            }
+        }
+    }
+}
+
 /// Sums of `N` neighbouring columns, scaled.
 fn fold<const N: usize>(columns: &[u16], scale: f32, out: &mut [f32]) {
     for (v, block) in out.iter_mut().zip(columns.chunks_exact(N)) {

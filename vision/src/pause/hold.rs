@@ -16,11 +16,21 @@ pub(super) struct Speeds {
 }
 
 /// Time after which a camera that is leaving has left, seconds.
-const LEFT_AFTER_S: f64 = 0.3;
+const LEFT_AFTER_S: f64 = 0.2;
 /// Distance after which it has left at once, px.
-const LEFT_BEYOND: f64 = 40.0;
+const LEFT_BEYOND: f64 = 26.0;
 /// Distance within which it has come back, px.
 const CAME_BACK: f64 = 16.0;
+/// How far past the crossing the slope of the speed is read, seconds.
+const FOOT_LOOK_S: f64 = 0.12;
+/// A speed this many times the level is steep enough to stop reading.
+const FOOT_CLEARLY: f64 = 2.5;
+/// Between 1.5 and 2, see [`foot`].
+const FOOT_FACTOR: f64 = 1.6;
+/// What the window of the speed has already set back, seconds.
+const FOOT_SMOOTHING_S: f64 = 0.03;
+/// Farthest that a start or an end is set back, seconds.
+const FOOT_LIMIT_S: f64 = 0.4;
 
 /// A span in which the camera was held.
 #[derive(Debug, Clone, Copy)]
@@ -178,33 +188,42 @@ impl Holds {
     }
 }
 
-/// Where a movement begins, looking from the hold outwards (`sign` is the direction of time): the time at which it
-/// reaches `level`, set back towards the hold by a share of the time that it takes to become clearly faster.
+/// Where a movement begins, looking from the hold outwards (`sign` is the direction of time).
+///
+/// A hand gathers speed smoothly: shortly after the start the speed grows with the square of time, in the middle of the
+/// ramp in proportion to it. Twice, or one and a half times, the level over the slope at the crossing leads back to the
+/// start in either case. Slow pans are set back by a third of a second this way, quick moves hardly at all.
 fn foot(points: impl Iterator<Item = (f64, f64)>, level: f64, sign: f64) -> Option<f64> {
-    const CLEARLY: f64 = 2.5;
-    const SHARE: f64 = 0.5;
     let mut before: Option<(f64, f64)> = None;
-    let mut first = None;
+    let mut crossed: Option<f64> = None;
+    let mut steepest: Option<(f64, f64)> = None;
     let mut innermost = None;
     for (t, v) in points {
         innermost.get_or_insert(t);
-        let cross = |wanted: f64| match before {
-            Some((t0, v0)) if v0 < wanted && v.is_finite() => t0 + (wanted - v0) / (v - v0) * (t - t0),
-            _ => t,
-        };
-        if first.is_none() && v > level {
-            first = Some(cross(level));
+        if !v.is_finite() {
+            break;
         }
-        if let Some(at) = first {
-            if v > level * CLEARLY {
-                return Some(at - sign * SHARE * ((cross(level * CLEARLY) - at) * sign).clamp(0.0, 0.5));
+        match crossed {
+            None if v > level => {
+                let part = before.map_or(1.0, |(_, v0)| ((level - v0) / (v - v0)).clamp(0.0, 1.0));
+                let at = before.map_or(t, |(t0, _)| t0 + part * (t - t0));
+                crossed = Some(at);
+                steepest = Some((t, v));
             }
-            if (t - at) * sign > 0.5 {
-                break;
-            }
+            None => {}
+            Some(at) if (t - at) * sign > FOOT_LOOK_S => break,
+            Some(_) => steepest = Some((t, v)),
+        }
+        if v > FOOT_CLEARLY * level {
+            break;
         }
         before = Some((t, v));
     }
-    // Never faster within reach: a run that starts at rest starts with its first point.
-    first.or(before.map(|(t, _)| t)).or(innermost)
+    let (Some(at), Some((t, v))) = (crossed, steepest) else {
+        // Never faster within reach: a run that starts at rest starts with its first point.
+        return before.map(|(t, _)| t).or(innermost);
+    };
+    let slope = (v - level) / ((t - at) * sign).max(1e-3);
+    let back = FOOT_FACTOR * level / slope.max(1e-6) - FOOT_SMOOTHING_S;
+    Some(at - sign * back.clamp(0.0, FOOT_LIMIT_S))
 }

@@ -138,6 +138,7 @@ pub struct PauseFinder {
     holds: Holds,
     best: Best,
     started: bool,
+    last_s: Option<f64>,
 }
 
 impl PauseFinder {
@@ -153,16 +154,18 @@ impl PauseFinder {
             holds: Holds::new(speeds, config.max_gap_s),
             best: Best::default(),
             started: false,
+            last_s: None,
         }
     }
 
     /// Takes the frame shown at `pts_s` seconds. A frame whose time isn't later than that of the frame before, or
     /// isn't a number, is ignored; so is a plane that isn't whole.
     pub fn push(&mut self, pts_s: f64, luma: LumaView<'_>) -> Step {
-        let last_s = self.path.last().map(|p| p.pts_s);
+        let last_s = self.last_s;
         if !pts_s.is_finite() || last_s.is_some_and(|last| pts_s <= last) || !luma.is_whole() {
             return Step::ignored(self.moving());
         }
+        self.last_s = Some(pts_s);
         let motion = self.meter.push(luma);
         let sharpness = sharpness(luma);
         self.path.push(pts_s, &motion, luma.width, luma.height);
@@ -245,7 +248,11 @@ impl PauseFinder {
     ) -> bool {
         let Some(hold) = self.holds.resting() else { return false };
         // A copy taken in the step that ends a pause would replace the one that belongs to it.
-        if events.iter().any(|e| !matches!(e, PauseEvent::Started { .. })) || motion.cut || pts_s < hold.start_s {
+        if events.iter().any(|e| !matches!(e, PauseEvent::Started { .. }))
+            || motion.cut
+            || motion.confidence < GlobalMotion::LOST
+            || pts_s < hold.start_s
+        {
             return false;
         }
         let (Some(newest), Some(judged)) = (self.path.last(), self.path.judged().next()) else { return false };

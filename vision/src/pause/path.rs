@@ -45,10 +45,14 @@ pub(super) struct Path {
 
 impl Path {
     /// Half of the window, and so the time after which a point is judged, seconds.
-    pub(super) const DELAY_S: f64 = 0.28;
+    pub(super) const DELAY_S: f64 = 0.25;
 
-    /// Adds the frame at `pts_s`, reached by `motion` in a picture of `width` x `height`.
+    /// Adds the frame at `pts_s`, reached by `motion` in a picture of `width` x `height`. A frame that couldn't be
+    /// measured is left out, as if it had been lost on the way.
     pub(super) fn push(&mut self, pts_s: f64, motion: &GlobalMotion, width: u32, height: u32) {
+        if motion.confidence < GlobalMotion::LOST && !motion.cut {
+            return;
+        }
         let (w, h) = (f64::from(width), f64::from(height));
         let unit = LONG_SIDE / w.max(h).max(1.0);
         let radius = ((w * w + h * h) / 12.0).sqrt() * unit;
