@@ -1,6 +1,10 @@
-//! Tests of the whole system with the real programs, and what they need: servers that play the outside world.
+//! Tests of the whole system with the real programs, and what they need: servers that play the outside world,
+//! devices that are not the agent, and programs that run.
 //!
 //! Nothing here knows private functions of the programs: they are started, spoken to and killed as in the field.
 
 pub mod bot_api;
+pub mod device;
 pub mod http;
+pub mod programs;
+pub mod running;

@@ -1,0 +1,26 @@
+//! Where the real programs are: beside the test, as `cargo build --workspace` (or `--release`) left them.
+
+use std::path::PathBuf;
+
+/// `fieldeye-hub`, or what `FIELDEYE_HUB_BIN` names.
+pub fn hub() -> PathBuf {
+    program("fieldeye-hub", "FIELDEYE_HUB_BIN")
+}
+
+/// `fieldeye-agent`, or what `FIELDEYE_AGENT_BIN` names.
+pub fn agent() -> PathBuf {
+    program("fieldeye-agent", "FIELDEYE_AGENT_BIN")
+}
+
+/// A test runs from `<target>/<profile>/deps`; the programs stand one folder up.
+fn program(name: &str, variable: &str) -> PathBuf {
+    if let Some(path) = std::env::var_os(variable).filter(|path| !path.is_empty()) {
+        return PathBuf::from(path);
+    }
+    let test = std::env::current_exe().expect("a running test has a path");
+    let deps = test.parent().expect("a program stands in a folder");
+    let folder = if deps.ends_with("deps") { deps.parent().expect("deps has a parent") } else { deps };
+    let path = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    assert!(path.exists(), "{} is not built: run `cargo build --workspace` first", path.display());
+    path
+}
