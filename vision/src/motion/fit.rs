@@ -19,15 +19,33 @@ pub(super) struct Vote {
     pub(super) iyy: f32,
     /// Variance of the displacement along the best seen direction, px².
     pub(super) error2: f32,
+    /// Mean square of the difference that is left, contrast².
+    pub(super) residual: f32,
 }
 
 /// Standard error at which a vote counts half, px.
 const GOOD: f32 = 0.12;
 
+/// Variances that a vote may be off.
+const SLACK: f32 = 4.0;
+/// Radius over which displacements of patches without a counterpart scatter, px.
+const SPREAD: f32 = 2.4;
+/// How much better than at random the best movement does where there is none: it was picked to agree.
+const CHANCE: f32 = 2.0;
+
+/// Voice of a displacement with the variance `error2`, 0 to 1.
+pub(super) fn trust(error2: f32) -> f32 {
+    GOOD * GOOD / (GOOD * GOOD + error2)
+}
+
 impl Vote {
-    /// Voice, 0 to 1.
     fn trust(&self) -> f32 {
-        GOOD * GOOD / (GOOD * GOOD + self.error2)
+        trust(self.error2)
+    }
+
+    /// Square of how far it may be off, px²: a vote that can't be exact may be off by what it can't know.
+    fn tolerance2(&self, tolerance: f32) -> f32 {
+        tolerance * tolerance + SLACK * self.error2
     }
 }
 
@@ -77,13 +95,17 @@ pub(super) struct Fit {
     pub(super) agreeing: f32,
     /// Trust of all votes, in votes.
     pub(super) total: f32,
+    /// Trust that would agree if the displacements were drawn at random, in votes.
+    pub(super) chance: f32,
+    /// Mean square difference left where votes agree, contrast².
+    pub(super) residual: f32,
 }
 
 impl Fit {
     /// Agreement, 0 to 1: among those who can see anything, and less when all of them together see little.
     pub(super) fn share(&self) -> f32 {
         const LITTLE: f32 = 0.1;
-        self.agreeing / (self.total + LITTLE)
+        ((self.agreeing - self.chance) / (self.total - self.chance + LITTLE)).max(0.0)
     }
 }
 
@@ -92,24 +114,36 @@ const TOLERANCES: [f32; 5] = [1.6, 0.9, 0.5, 0.35, 0.35];
 
 /// Fits from `start` on.
 pub(super) fn fit(votes: &[Vote], start: Similarity, radius: f32) -> Fit {
+    iterate(votes, start, radius, &TOLERANCES)
+}
+
+/// Fits only what lies close to `start`.
+pub(super) fn fit_near(votes: &[Vote], start: Similarity, radius: f32) -> Fit {
+    iterate(votes, start, radius, &TOLERANCES[2..])
+}
+
+fn iterate(votes: &[Vote], start: Similarity, radius: f32, tolerances: &[f32]) -> Fit {
     let mut model = start;
-    for tolerance in TOLERANCES {
+    for &tolerance in tolerances {
         model = solve(votes, model, tolerance, radius);
     }
-    let (mut agreeing, mut total) = (0.0, 0.0);
+    let (mut agreeing, mut total, mut chance, mut residual) = (0.0, 0.0, 0.0, 0.0);
     for vote in votes {
-        agreeing += vote.trust() * weight(vote, &model, TOLERANCES[4]);
+        let agrees = vote.trust() * weight(vote, &model, TOLERANCES[4]);
+        agreeing += agrees;
+        residual += agrees * vote.residual;
         total += vote.trust();
+        let tolerance2 = vote.tolerance2(TOLERANCES[4]);
+        chance += vote.trust() * CHANCE * tolerance2 / (tolerance2 + SPREAD * SPREAD);
     }
-    Fit { model, agreeing, total }
+    Fit { model, agreeing, total, chance, residual: residual / agreeing.max(1e-9) }
 }
 
 fn weight(vote: &Vote, model: &Similarity, tolerance: f32) -> f32 {
     let (mx, my) = model.at(vote.x, vote.y);
     let (ex, ey) = (vote.dx - mx, vote.dy - my);
     let e2 = (vote.ixx * ex * ex + 2.0 * vote.ixy * ex * ey + vote.iyy * ey * ey).max(0.0);
-    // A vote that can't be exact is allowed to be off by what it can't know.
-    let q = 1.0 / (1.0 + e2 / (tolerance * tolerance + 4.0 * vote.error2));
+    let q = 1.0 / (1.0 + e2 / vote.tolerance2(tolerance));
     q * q
 }
 

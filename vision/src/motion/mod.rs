@@ -10,11 +10,15 @@
 
 mod fit;
 mod patches;
+#[cfg(test)]
+pub(crate) mod scene;
 mod small;
+#[cfg(test)]
+mod tests;
 
 use crate::luma::LumaView;
 use fit::{Fit, Similarity, Vote};
-use patches::{Anchor, SIDE};
+use patches::{Anchor, Lost, SIDE};
 use small::{COARSE, Plane, Shrinker, Small, soften_plane};
 
 /// Movement of the picture since the frame before: where things went, so the camera went the other way.
@@ -36,7 +40,7 @@ pub struct GlobalMotion {
 
 impl GlobalMotion {
     /// Confidence under which the movement is not known.
-    pub const LOST: f32 = 0.12;
+    pub const LOST: f32 = 0.08;
 
     /// No movement, known with `confidence`.
     #[must_use]
@@ -49,14 +53,20 @@ impl GlobalMotion {
 const LEASH: f32 = 9.0;
 /// Frames after which a new anchor is taken anyway, so that it shows the scene under the light of today.
 const ANCHOR_FRAMES: u32 = 45;
-/// Agreement under which a new anchor is taken.
-const ANCHOR_SHARE: f32 = 0.4;
+/// Part of the best agreement with an anchor under which it has had its day.
+const ANCHOR_FADED: f32 = 0.6;
 /// Agreement under which another start and the softened picture are tried.
 const CLEAR: f32 = 0.45;
 /// Votes that agree under which the softened picture is tried.
 const MANY: f32 = 4.0;
 /// Votes under which nothing is known.
 const FEW: f32 = 0.06;
+/// Movement between two frames that is too large for a camera at rest, px of the small picture.
+const STEP: f32 = 0.6;
+/// Part of the agreeing votes that, standing still, outweighs the rest.
+const STILL_SHARE: f32 = 0.55;
+/// Contrast of a patch over that of noise from which on it must be found again.
+const SHOWS: f32 = 8.0;
 /// Standard error over which a patch has no vote, px.
 const ERROR_MAX: f32 = 0.9;
 
@@ -73,6 +83,8 @@ struct Reference {
     speed: Similarity,
     /// Frames measured against it.
     age: u32,
+    /// Best agreement with it.
+    best_share: f32,
 }
 
 impl Reference {
@@ -81,17 +93,34 @@ impl Reference {
         self.soft_made = false;
         self.pose = Similarity::default();
         self.age = 0;
+        self.best_share = 0.0;
     }
 }
 
 /// The newest frame, and the one before for a search.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Frames {
     now: Small,
     before: Small,
     soft: Plane,
     soft_made: bool,
     scratch: Vec<f32>,
+    fine_kind: Kind,
+    soft_kind: Kind,
+}
+
+impl Default for Frames {
+    fn default() -> Self {
+        Self {
+            now: Small::default(),
+            before: Small::default(),
+            soft: Plane::default(),
+            soft_made: false,
+            scratch: Vec::new(),
+            fine_kind: Kind { grain: 4.0, noise: UNLEARNED },
+            soft_kind: Kind { grain: 40.0, noise: UNLEARNED },
+        }
+    }
 }
 
 /// Measures [`GlobalMotion`] frame by frame.
@@ -175,20 +204,23 @@ fn accept(reference: &mut Reference, frames: &Frames, found: &Fit) -> Option<Glo
     reference.speed = pose.minus(&old);
     reference.pose = pose;
     reference.age += 1;
+    reference.best_share = reference.best_share.max(confidence);
     let (x, y) = (0.5 * frames.now.fine.w as f32, 0.5 * frames.now.fine.h as f32);
     let away = [pose.at(x, y), pose.at(-x, y)].iter().fold(0.0f32, |m, d| m.max(d.0.abs()).max(d.1.abs()));
-    if away > LEASH || confidence < ANCHOR_SHARE || reference.age > ANCHOR_FRAMES {
+    if away > LEASH || confidence < ANCHOR_FADED * reference.best_share || reference.age > ANCHOR_FRAMES {
         reference.set(&frames.now.fine);
     }
     Some(motion)
 }
 
-/// Finds the newest frame's place against `reference`: from the place of the frame before, from a coarse search if
-/// that fails, and on softened pictures if there is more noise than texture.
+/// Finds the newest frame's place against `reference`: from the place of the frame before, on softened pictures if
+/// there is more noise than texture, and from a coarse search if both fail.
 fn align(reference: &mut Reference, frames: &mut Frames, votes: &mut Vec<Vote>) -> Fit {
+    let pose = reference.pose;
     let start = best_start(reference, frames);
-    let mut found = follow(&reference.fine, &frames.now.fine, start, FINE_GRAIN, votes);
+    let found = follow(&reference.fine, &frames.now.fine, pose, start, &frames.fine_kind, votes);
     if found.share() >= CLEAR && found.agreeing >= MANY {
+        frames.fine_kind.learn(&found);
         return found;
     }
     if !reference.soft_made {
@@ -201,55 +233,109 @@ fn align(reference: &mut Reference, frames: &mut Frames, votes: &mut Vec<Vote>) 
         soften_plane(&frames.now.fine, &mut frames.scratch, &mut frames.soft);
         frames.soft_made = true;
     }
-    let mut offer = |other: Fit| {
-        if other.agreeing > found.agreeing * 1.1 {
-            found = other;
-        }
-        found.share() >= CLEAR
-    };
-    if offer(follow(&reference.soft, &frames.soft, start, SOFT_GRAIN, votes)) {
+    let better = |one: Fit, other: Fit| if other.agreeing > one.agreeing * 1.1 { other } else { one };
+    let other = follow(&reference.soft, &frames.soft, pose, start, &frames.soft_kind, votes);
+    if other.share() >= CLEAR {
+        frames.soft_kind.learn(&other);
+    }
+    let found = better(found, other);
+    if found.share() >= CLEAR {
         return found;
     }
-    if let Some(start) = search(reference, frames)
-        && !offer(follow(&reference.fine, &frames.now.fine, start, FINE_GRAIN, votes))
-    {
-        offer(follow(&reference.soft, &frames.soft, start, SOFT_GRAIN, votes));
+    let Some(start) = search(reference, frames) else { return found };
+    let found = better(found, follow(&reference.fine, &frames.now.fine, pose, start, &frames.fine_kind, votes));
+    if found.share() >= CLEAR {
+        return found;
     }
-    found
+    better(found, follow(&reference.soft, &frames.soft, pose, start, &frames.soft_kind, votes))
 }
 
-/// Pixels over which errors are alike in the small picture, and in the softened one.
-const FINE_GRAIN: f32 = 4.0;
-const SOFT_GRAIN: f32 = 40.0;
+/// A kind of picture to measure on.
+#[derive(Debug)]
+struct Kind {
+    /// Pixels over which errors are alike.
+    grain: f32,
+    /// Mean square difference between pictures that fit, contrast²; learned.
+    noise: f32,
+}
 
-/// Tracks all patches from `start` and fits a movement.
-fn follow(anchor: &Anchor, now: &Plane, start: Similarity, grain: f32, votes: &mut Vec<Vote>) -> Fit {
+impl Kind {
+    /// Takes a clear fit for an example of what noise is left. A repeated frame, which has none, teaches nothing.
+    fn learn(&mut self, fit: &Fit) {
+        if self.noise >= UNLEARNED {
+            self.noise = fit.residual.max(1e-6);
+        } else if fit.residual > 0.1 * self.noise {
+            self.noise += 0.05 * (fit.residual - self.noise);
+        }
+    }
+}
+
+/// More contrast² than there is.
+const UNLEARNED: f32 = 1.0;
+
+/// Tracks all patches from `start` and fits a movement. `pose` is where the frame before was.
+fn follow(
+    anchor: &Anchor,
+    now: &Plane,
+    pose: Similarity,
+    start: Similarity,
+    kind: &Kind,
+    votes: &mut Vec<Vote>,
+) -> Fit {
     let (half_w, half_h) = (0.5 * now.w as f32, 0.5 * now.h as f32);
     let half = 0.5 * SIDE as f32;
     let radius = ((half_w * half_w + half_h * half_h) / 3.0).sqrt().max(1.0);
+    // Voices of patches that show something, and it isn't there any more.
+    let mut against = 0.0;
     votes.clear();
     for patch in &anchor.patches {
         let (x, y) = (patch.x as f32 + half - half_w, patch.y as f32 + half - half_h);
         let (sx, sy) = start.at(x, y);
-        let Some(track) = anchor.track(patch, now, sx, sy) else { continue };
-        // Standard error of the displacement along the strongest direction.
-        let error2 = grain * (track.residual + 2e-6) / patch.strength.max(1e-9);
-        if !(error2 < ERROR_MAX * ERROR_MAX) {
-            continue;
-        }
-        let scale = 1.0 / patch.strength;
-        votes.push(Vote {
-            x,
-            y,
-            dx: track.dx,
-            dy: track.dy,
-            ixx: patch.gxx * scale,
-            ixy: patch.gxy * scale,
-            iyy: patch.gyy * scale,
-            error2,
+        let track = match anchor.track(patch, now, sx, sy) {
+            Err(Lost::Outside) => continue,
+            Err(Lost::Gone) => None,
+            Ok(track) => Some(track),
+        };
+        // Variance of the displacement along the strongest direction, from the texture that isn't noise.
+        let error2 = track.map_or(f32::INFINITY, |t| {
+            kind.grain * (t.residual + 2e-6) / (patch.strength * t.common.max(0.0)).max(1e-9)
         });
+        match track {
+            Some(track) if error2 < ERROR_MAX * ERROR_MAX => {
+                let scale = 1.0 / patch.strength;
+                votes.push(Vote {
+                    x,
+                    y,
+                    dx: track.dx,
+                    dy: track.dy,
+                    ixx: patch.gxx * scale,
+                    ixy: patch.gxy * scale,
+                    iyy: patch.gyy * scale,
+                    error2,
+                    residual: track.residual,
+                });
+            }
+            _ if patch.variance > SHOWS * kind.noise => {
+                against += fit::trust(kind.grain * kind.noise / patch.strength.max(1e-9));
+            }
+            _ => {}
+        }
     }
-    fit::fit(votes, start, radius)
+    let take = |mut fit: Fit| {
+        fit.total += against;
+        fit
+    };
+    let found = take(fit::fit(votes, start, radius));
+    let moved = found.model.minus(&pose);
+    if moved.tx.abs().max(moved.ty.abs()) > STEP {
+        // A large part of the picture that stands still outweighs a larger one that moves: a belt, a door, a crowd can
+        // move in front of a camera at rest, but nothing stands still in front of one that moves.
+        let still = take(fit::fit_near(votes, pose, radius));
+        if still.agreeing > STILL_SHARE * found.agreeing && still.share() > STILL_SHARE * CLEAR {
+            return still;
+        }
+    }
+    found
 }
 
 /// The better of "as the frame before" and "on as it went".

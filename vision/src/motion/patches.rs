@@ -9,6 +9,8 @@ use super::small::Plane;
 
 /// Side of a patch, px of the small picture.
 pub(super) const SIDE: usize = 16;
+/// Sums kept side by side, so that a compiler can add them all at once.
+const LANES: usize = SIDE / 2;
 /// Pixels of a patch.
 const AREA: f32 = (SIDE * SIDE) as f32;
 /// Steps of descent at most.
@@ -31,6 +33,9 @@ pub(super) struct Patch {
     sy: f32,
     /// Largest eigenvalue of the structure tensor.
     pub(super) strength: f32,
+    /// Mean and variance of the contrast.
+    mean: f32,
+    pub(super) variance: f32,
 }
 
 /// What became of a patch.
@@ -41,6 +46,18 @@ pub(super) struct Track {
     pub(super) dy: f32,
     /// Mean square of the difference that is left, contrast².
     pub(super) residual: f32,
+    /// Part of the contrast that both pictures share, at most 1; near 0 or below for pictures that have nothing to do with each
+    /// other. With noise in both it is the part that isn't noise.
+    pub(super) common: f32,
+}
+
+/// Why there is no track.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// It would lie outside of the picture.
+    Outside,
+    /// Nothing like it is near.
+    Gone,
 }
 
 /// A small picture with its gradients and patches.
@@ -90,11 +107,13 @@ impl Anchor {
     }
 
     fn patch(&self, x: usize, y: usize) -> Patch {
-        let mut sums = [[0.0f32; SIDE]; 5];
+        let mut sums = [[0.0f32; SIDE]; 7];
         for row in y..y + SIDE {
             let at = row * self.fine.w + x;
-            let (gx, gy) = (lane(&self.gx, at), lane(&self.gy, at));
+            let (gx, gy, px) = (lane(&self.gx, at), lane(&self.gy, at), lane(&self.fine.px, at));
             for i in 0..SIDE {
+                sums[5][i] += px[i];
+                sums[6][i] += px[i] * px[i];
                 sums[0][i] += gx[i];
                 sums[1][i] += gy[i];
                 sums[2][i] += gx[i] * gx[i];
@@ -102,11 +121,13 @@ impl Anchor {
                 sums[4][i] += gy[i] * gy[i];
             }
         }
-        let [sx, sy, xx, xy, yy] = sums.map(|s| s.iter().sum::<f32>());
+        let [sx, sy, xx, xy, yy, s, ss] = sums.map(|s| s.iter().sum::<f32>());
         let (gxx, gxy, gyy) = (xx - sx * sx / AREA, xy - sx * sy / AREA, yy - sy * sy / AREA);
         let half = 0.5 * (gxx - gyy);
         let strength = 0.5 * (gxx + gyy) + (half * half + gxy * gxy).sqrt();
-        Patch { x, y, gxx, gxy, gyy, sx, sy, strength: strength.max(0.0) }
+        let mean = s / AREA;
+        let variance = (ss / AREA - mean * mean).max(0.0);
+        Patch { x, y, gxx, gxy, gyy, sx, sy, strength: strength.max(0.0), mean, variance }
     }
 
     /// Mean absolute difference to `now` when everything is displaced by (`dx`, `dy`), over the patches that stay
@@ -130,46 +151,52 @@ impl Anchor {
         (count * 3 > self.patches.len()).then(|| sum / count as f32)
     }
 
-    /// Follows `patch` into `now`, starting at the displacement (`dx`, `dy`). `None` when it leaves the picture or
-    /// runs away.
-    pub(super) fn track(&self, patch: &Patch, now: &Plane, mut dx: f32, mut dy: f32) -> Option<Track> {
+    /// Follows `patch` into `now`, starting at the displacement (`dx`, `dy`). [`Lost`] when it leaves the picture
+    /// or runs away.
+    pub(super) fn track(&self, patch: &Patch, now: &Plane, mut dx: f32, mut dy: f32) -> Result<Track, Lost> {
         let start = (dx, dy);
         // Keeps a patch with edges in one direction only from sliding along them.
         let damp = 0.02 * patch.strength + 1e-4;
         let (a, b, c) = (patch.gxx + damp, patch.gxy, patch.gyy + damp);
         let inverse = 1.0 / (a * c - b * b);
-        let mut residual = 0.0;
+        let (mut residual, mut common) = (0.0, 0.0);
         for _ in 0..STEPS {
-            let (x, y, wx, wy) = place(now, patch.x as f32 + dx, patch.y as f32 + dy)?;
+            let (x, y, wx, wy) = place(now, patch.x as f32 + dx, patch.y as f32 + dy).ok_or(Lost::Outside)?;
             let weights = corner_weights(wx, wy);
-            let (mut se, mut sxe, mut sye, mut see) = ([0.0f32; SIDE], [0.0f32; SIDE], [0.0f32; SIDE], [0.0f32; SIDE]);
+            let mut sums = [[0.0f32; LANES]; 5];
             for row in 0..SIDE {
                 let at = (patch.y + row) * self.fine.w + patch.x;
                 let (template, gx, gy) = (lane(&self.fine.px, at), lane(&self.gx, at), lane(&self.gy, at));
                 let sample = sample_row(now, x, y + row, weights);
-                for i in 0..SIDE {
-                    let e = sample[i] - template[i];
-                    se[i] += e;
-                    sxe[i] += gx[i] * e;
-                    sye[i] += gy[i] * e;
-                    see[i] += e * e;
+                for half in [0, LANES] {
+                    for i in 0..LANES {
+                        let e = sample[half + i] - template[half + i];
+                        sums[0][i] += e;
+                        sums[1][i] += gx[half + i] * e;
+                        sums[2][i] += gy[half + i] * e;
+                        sums[3][i] += e * e;
+                        sums[4][i] += template[half + i] * e;
+                    }
                 }
             }
-            let mean = se.iter().sum::<f32>() / AREA;
-            let bx = sxe.iter().sum::<f32>() - mean * patch.sx;
-            let by = sye.iter().sum::<f32>() - mean * patch.sy;
-            residual = (see.iter().sum::<f32>() / AREA - mean * mean).max(0.0);
+            let [e, xe, ye, ee, te] = sums.map(|sum| sum.iter().sum::<f32>() / AREA);
+            let (bx, by) = (AREA * xe - e * patch.sx, AREA * ye - e * patch.sy);
+            residual = (ee - e * e).max(0.0);
+            // Of the sample, which is the template plus the difference.
+            let variance = (residual + patch.variance + 2.0 * (te - e * patch.mean)).max(0.0);
+            common = 1.0 - residual / (variance + patch.variance + 1e-9);
             let (ux, uy) = ((c * bx - b * by) * inverse, (a * by - b * bx) * inverse);
             dx -= ux;
             dy -= uy;
-            if !((dx - start.0).abs() < REACH && (dy - start.1).abs() < REACH) {
-                return None;
+            let near = (dx - start.0).abs() < REACH && (dy - start.1).abs() < REACH;
+            if !near {
+                return Err(Lost::Gone);
             }
             if ux.abs() + uy.abs() < 0.02 {
                 break;
             }
         }
-        Some(Track { dx, dy, residual })
+        Ok(Track { dx, dy, residual, common })
     }
 }
 
@@ -210,5 +237,5 @@ fn place(plane: &Plane, x: f32, y: f32) -> Option<(usize, usize, f32, f32)> {
         return None;
     }
     let (ix, iy) = (x as usize, y as usize);
-    (ix + SIDE < plane.w && iy + SIDE < plane.h).then(|| (ix, iy, x - ix as f32, y - iy as f32))
+    (ix + SIDE < plane.w && iy + SIDE < plane.h).then_some((ix, iy, x - ix as f32, y - iy as f32))
 }

@@ -10,6 +10,8 @@ use crate::luma::LumaView;
 const ROWS: usize = 48;
 /// Speed at which a frame counts half, px/s at [`super::path::LONG_SIDE`].
 const HALF_SPEED: f64 = 60.0;
+/// Distance from where the hold is at which a frame counts half, px; what is far out may be leaving.
+const HALF_AWAY: f64 = 5.0;
 /// Gain needed to replace the best.
 const GAIN: f64 = 1.08;
 
@@ -40,6 +42,20 @@ pub fn sharpness(luma: LumaView<'_>) -> f32 {
     if energy == 0 { 0.0 } else { (detail as f64 / (energy as f64 + 1.0)) as f32 }
 }
 
+/// A frame that may be kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Candidate {
+    pub(super) pts_s: f64,
+    /// See [`sharpness`].
+    pub(super) sharpness: f64,
+    /// Speed in this very frame, px/s.
+    pub(super) speed: f64,
+    /// Distance from where the camera rests, px.
+    pub(super) away: f64,
+    /// Share of the picture that shows the scene and not something in front of it, 0 to 1.
+    pub(super) agreement: f64,
+}
+
 /// The best frame of a hold so far.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Best {
@@ -58,15 +74,15 @@ impl Best {
         self.pts_s
     }
 
-    /// Offers the frame at `pts_s`; true when it is the new best. `speed` is that of this very frame, px/s.
-    pub(super) fn offer(&mut self, pts_s: f64, sharpness: f32, speed: f64, agreement: f32) -> bool {
-        let still = speed / HALF_SPEED;
-        let score = f64::from(sharpness) * f64::from(agreement) / (1.0 + still * still);
-        if self.pts_s.is_some() && !(score > self.score * GAIN) {
-            return false;
+    /// Offers a frame; true when it is the new best.
+    pub(super) fn offer(&mut self, frame: &Candidate) -> bool {
+        let (still, centred) = (frame.speed / HALF_SPEED, frame.away / HALF_AWAY);
+        let score = frame.sharpness * frame.agreement / ((1.0 + still * still) * (1.0 + centred * centred));
+        let better = self.pts_s.is_none() || score > self.score * GAIN;
+        if better {
+            self.score = score;
+            self.pts_s = Some(frame.pts_s);
         }
-        self.score = score;
-        self.pts_s = Some(pts_s);
-        true
+        better
     }
 }

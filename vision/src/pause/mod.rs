@@ -18,7 +18,7 @@ pub use keyframe::sharpness;
 use crate::luma::LumaView;
 use crate::motion::{GlobalMotion, MotionMeter};
 use hold::{Hold, Holds, Speeds};
-use keyframe::Best;
+use keyframe::{Best, Candidate};
 use path::{LONG_SIDE, Path, distance};
 use serde::{Deserialize, Serialize};
 
@@ -127,7 +127,7 @@ impl Step {
 }
 
 /// Distance from the hold at which a frame is not kept, because the camera may be leaving, px at [`LONG_SIDE`].
-const KEEP_WITHIN: f64 = 6.0;
+const KEEP_WITHIN: f64 = 12.0;
 
 /// Finds pauses, frame by frame.
 #[derive(Debug)]
@@ -171,7 +171,9 @@ impl PauseFinder {
         self.path.push(pts_s, &motion, luma.width, luma.height);
         let mut events = Vec::new();
         self.judge(false, &mut events);
-        let keep = self.keep(pts_s, last_s, &motion, luma, sharpness, &events);
+        // A copy taken in the step that ends a pause would replace the one that belongs to it.
+        let over = events.iter().any(|e| !matches!(e, PauseEvent::Started { .. }));
+        let keep = !over && self.keep(pts_s, sharpness);
         Step { motion, moving: self.moving(), keep, events, sharpness }
     }
 
@@ -237,31 +239,22 @@ impl PauseFinder {
         (0.98 * seen * steady * long).clamp(0.05, 0.98)
     }
 
-    fn keep(
-        &mut self,
-        pts_s: f64,
-        last_s: Option<f64>,
-        motion: &GlobalMotion,
-        _luma: LumaView<'_>,
-        sharpness: f32,
-        events: &[PauseEvent],
-    ) -> bool {
+    /// Whether the frame at `pts_s` is the best of the hold so far.
+    fn keep(&mut self, pts_s: f64, sharpness: f32) -> bool {
         let Some(hold) = self.holds.resting() else { return false };
-        // A copy taken in the step that ends a pause would replace the one that belongs to it.
-        if events.iter().any(|e| !matches!(e, PauseEvent::Started { .. }))
-            || motion.cut
-            || motion.confidence < GlobalMotion::LOST
-            || pts_s < hold.start_s
-        {
-            return false;
-        }
         let (Some(newest), Some(judged)) = (self.path.last(), self.path.judged().next()) else { return false };
-        if newest.run != judged.run || distance(&newest.position, &judged.smooth) > KEEP_WITHIN {
+        let away = distance(&newest.position, &judged.smooth);
+        // A frame that couldn't be measured isn't on the path.
+        let measured = newest.pts_s == pts_s && newest.run == judged.run;
+        if !measured || pts_s < hold.start_s || away > KEEP_WITHIN {
             return false;
         }
-        let seconds = last_s.map_or(f64::INFINITY, |last| pts_s - last).max(1e-3);
-        let unit = LONG_SIDE / f64::from(_luma.width.max(_luma.height).max(1));
-        let speed = f64::from(motion.dx).hypot(f64::from(motion.dy)) * unit / seconds;
-        self.best.offer(pts_s, sharpness, speed, motion.confidence)
+        self.best.offer(&Candidate {
+            pts_s,
+            sharpness: f64::from(sharpness),
+            speed: newest.own_speed,
+            away,
+            agreement: f64::from(newest.confidence),
+        })
     }
 }

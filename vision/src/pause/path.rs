@@ -26,6 +26,8 @@ pub(super) struct Point {
     pub(super) pts_s: f64,
     pub(super) position: Position,
     pub(super) confidence: f32,
+    /// Speed since the point before, tremor and all, px/s; infinite after a jump.
+    pub(super) own_speed: f64,
     /// Points of one run follow each other without a jump or cut.
     pub(super) run: u64,
     /// Filled when the point is judged: speed, and position without tremor.
@@ -62,11 +64,15 @@ impl Path {
             f64::from(motion.rotation) * radius,
             f64::from(motion.zoom - 1.0) * radius,
         ];
+        let mut own_speed = f64::INFINITY;
         if motion.cut || !step.iter().all(|v| v.is_finite()) {
             self.run += 1;
         } else {
+            let seconds = self.points.back().map_or(f64::INFINITY, |p| pts_s - p.pts_s);
             if length(&step) > JUMP {
                 self.run += 1;
+            } else {
+                own_speed = length(&step) / seconds.max(1e-3);
             }
             for (p, s) in self.position.iter_mut().zip(step) {
                 *p += s;
@@ -80,6 +86,7 @@ impl Path {
             pts_s,
             position: self.position,
             confidence: motion.confidence,
+            own_speed,
             run: self.run,
             speed: 0.0,
             smooth: self.position,
