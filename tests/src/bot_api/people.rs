@@ -78,9 +78,9 @@ impl BotApi {
         id
     }
 
-    /// Something arrives that this bot's library may not know: it must not stop over it.
+    /// A message arrives whose shape no library knows yet: nobody may stop over it.
     pub fn strange_update(&self, content: Value) {
-        self.shared.state().queue.push("strange_novelty", content);
+        self.shared.state().queue.push("message", content);
     }
 
     /// The person blocks the bot, or the group throws it out: 403 from now on.
