@@ -24,3 +24,18 @@ fn greeting(name: &str) -> String {
 fn group() -> String {
     "Alerts go to private chats only: write /start to me there. /help shows what you can ask here.".to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn greetings() {
+        insta::assert_snapshot!(greeting("Anna <admin>"), @"
+        Hello Anna &lt;admin&gt;! This is Field Eye: it keeps what your cameras find.
+
+        Alerts about critical defects come to this chat from now on. /help shows what you can ask.
+        ");
+        insta::assert_snapshot!(group(), @"Alerts go to private chats only: write /start to me there. /help shows what you can ask here.");
+    }
+}
