@@ -1,0 +1,93 @@
+# The two commands that matter: `make demo` and `make test`. Everything else is a convenience; `make` lists it all.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+# Where the programs are built; the same variable that cargo itself reads.
+CARGO_TARGET_DIR ?= $(CURDIR)/target
+export CARGO_TARGET_DIR
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+# What `make install` installs: `make install PARTS=agent` on a camera box, `PARTS=hub` on a server.
+PARTS ?= hub agent
+release := $(CARGO_TARGET_DIR)/release
+bin := $(DESTDIR)$(PREFIX)/bin
+units := $(DESTDIR)$(PREFIX)/lib/systemd/system
+users := $(DESTDIR)$(PREFIX)/lib/sysusers.d
+# Only then are users made and services switched on: not when a package or an image is being built.
+live := $(if $(DESTDIR),,$(wildcard /run/systemd/system))
+
+.PHONY: help demo test build release install uninstall cross test-arm fmt lint
+
+help: ## List what there is
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+demo: ## Inspect a real video end to end (your own: make demo VIDEO=path)
+	deploy/setup/debian.sh
+	$(CARGO) build --release -p fieldeye-agent -p fieldeye-hub
+	FIELDEYE_BIN_DIR="$(release)" VIDEO="$(VIDEO)" deploy/demo/demo.sh
+
+test: ## Set up, build and run every test
+	deploy/setup/debian.sh --test
+	$(CARGO) build --workspace --all-targets
+	$(CARGO) nextest run --workspace
+
+build: ## Build everything for development
+	$(CARGO) build --workspace
+
+release: ## Build both programs as they are installed
+	$(CARGO) build --release -p fieldeye-agent -p fieldeye-hub
+
+install: ## Install programs and services (after make release; PREFIX, DESTDIR, PARTS)
+	@for part in $(PARTS); do \
+	  program="$(release)/fieldeye-$$part"; \
+	  [ -x "$$program" ] || { echo "error: $$program is not built: run \`make release\` first" >&2; exit 1; }; \
+	done
+	install -d "$(bin)" "$(units)" "$(users)" "$(DESTDIR)/etc/fieldeye"
+	install -m 644 deploy/systemd/fieldeye.conf "$(users)/fieldeye.conf"
+	for part in $(PARTS); do \
+	  install -m 755 "$(release)/fieldeye-$$part" "$(bin)/"; \
+	  sed 's|/usr/local/bin/|$(PREFIX)/bin/|' "deploy/systemd/fieldeye-$$part.service" \
+	    > "$(units)/fieldeye-$$part.service"; \
+	  chmod 644 "$(units)/fieldeye-$$part.service"; \
+	done
+ifneq ($(live),)
+	systemd-sysusers "$(users)/fieldeye.conf"
+	systemctl daemon-reload
+	systemctl enable $(PARTS:%=fieldeye-%.service)
+	systemctl try-restart $(PARTS:%=fieldeye-%.service)
+	@echo "They start with the machine. Now: systemctl start $(PARTS:%=fieldeye-%)"
+endif
+
+uninstall: ## Remove programs and services; settings and data stay
+ifneq ($(live),)
+	for part in $(PARTS); do \
+	  [ ! -e "$(units)/fieldeye-$$part.service" ] || systemctl disable --now "fieldeye-$$part.service"; \
+	done
+endif
+	rm -f $(foreach part,$(PARTS),"$(bin)/fieldeye-$(part)" "$(units)/fieldeye-$(part).service")
+	[ -e "$(bin)/fieldeye-hub" ] || [ -e "$(bin)/fieldeye-agent" ] || rm -f "$(users)/fieldeye.conf"
+ifneq ($(live),)
+	systemctl daemon-reload
+endif
+	@echo "Settings stay in $(DESTDIR)/etc/fieldeye, data in $(DESTDIR)/var/lib/fieldeye-*."
+
+cross: ## Build the agent for arm64 boards (Debian 12 amd64 only)
+	deploy/cross/prepare.sh arm
+	deploy/cross/cargo.sh arm build --release -p fieldeye-agent
+	@ls -l "$(CARGO_TARGET_DIR)/cross/build/aarch64-unknown-linux-gnu/release/fieldeye-agent"
+
+test-arm: cross ## Run the arm64 agent under qemu: it must find what the amd64 agent finds
+	deploy/setup/debian.sh
+	$(CARGO) build --release -p fieldeye-agent
+	FIELDEYE_BIN_DIR="$(release)" deploy/cross/test-arm.sh
+
+fmt: ## Format all Rust code
+	$(CARGO) fmt --all
+
+lint: ## Check format and lints, as CI does
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
