@@ -13,6 +13,10 @@ mod chunks;
 mod engine;
 pub(crate) mod link;
 mod pace;
+#[cfg(test)]
+mod peer;
+#[cfg(test)]
+mod tests;
 
 use crate::config::{HubAddress, SyncSection};
 use crate::store::{Store, StoreError, meta};
