@@ -13,7 +13,7 @@ const HALF_SPEED: f64 = 60.0;
 /// Distance from where the hold is at which a frame counts half, px; what is far out may be leaving.
 const HALF_AWAY: f64 = 5.0;
 /// Gain needed to replace the best.
-const GAIN: f64 = 1.08;
+const GAIN: f64 = 1.1;
 
 /// Detail of a picture: mean square of the brightness steps over two pixels, over the mean square brightness; 0 for a
 /// flat one, seldom over 0.1. Comparable between frames of one scene only. A gain of the exposure leaves it alone.
@@ -77,7 +77,9 @@ impl Best {
     /// Offers a frame; true when it is the new best.
     pub(super) fn offer(&mut self, frame: &Candidate) -> bool {
         let (still, centred) = (frame.speed / HALF_SPEED, frame.away / HALF_AWAY);
-        let score = frame.sharpness * frame.agreement / ((1.0 + still * still) * (1.0 + centred * centred));
+        // A hand is often sharper than what it hides: the scene counts for more.
+        let seen = frame.agreement * frame.agreement * frame.agreement;
+        let score = frame.sharpness.sqrt() * seen / ((1.0 + still * still) * (1.0 + centred * centred));
         let better = self.pts_s.is_none() || score > self.score * GAIN;
         if better {
             self.score = score;

@@ -12,6 +12,8 @@
 mod hold;
 mod keyframe;
 mod path;
+#[cfg(test)]
+mod tests;
 
 pub use keyframe::sharpness;
 

@@ -93,6 +93,12 @@ impl Path {
         });
     }
 
+    /// Points kept now.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.points.len()
+    }
+
     /// The newest point.
     pub(super) fn last(&self) -> Option<&Point> {
         self.points.back()

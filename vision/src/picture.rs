@@ -1,0 +1,324 @@
+//! A decoded frame: planes of 8-bit samples, how to read colours from them, and which way up it is shown.
+
+/// Which planes there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// Y, U, V; chroma halved in both directions.
+    I420,
+    /// Y, then U and V interleaved; chroma halved in both directions.
+    Nv12,
+    /// One plane of luma.
+    Gray8,
+    /// One plane of R, G, B.
+    Rgb24,
+}
+
+/// How YCbCr becomes RGB.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Colour {
+    /// Weight of red in luma: 0.299 (BT.601), 0.2126 (BT.709), 0.2627 (BT.2020).
+    pub kr: f32,
+    /// Weight of blue in luma: 0.114, 0.0722, 0.0593.
+    pub kb: f32,
+    /// Luma 0–255 instead of 16–235.
+    pub full_range: bool,
+}
+
+impl Colour {
+    /// ITU-R BT.601, studio range: standard definition.
+    pub const BT601: Self = Self { kr: 0.299, kb: 0.114, full_range: false };
+    /// ITU-R BT.709, studio range: high definition.
+    pub const BT709: Self = Self { kr: 0.2126, kb: 0.0722, full_range: false };
+    /// ITU-R BT.2020 (non-constant luminance), studio range.
+    pub const BT2020: Self = Self { kr: 0.2627, kb: 0.0593, full_range: false };
+
+    fn coefficients(self) -> YuvToRgb {
+        let (luma_scale, chroma_scale, black) =
+            if self.full_range { (1.0, 1.0, 0.0) } else { (255.0 / 219.0, 255.0 / 224.0, 16.0) };
+        let kg = 1.0 - self.kr - self.kb;
+        YuvToRgb {
+            black,
+            luma: luma_scale,
+            v_to_r: 2.0 * (1.0 - self.kr) * chroma_scale,
+            u_to_g: -2.0 * (1.0 - self.kb) * self.kb / kg * chroma_scale,
+            v_to_g: -2.0 * (1.0 - self.kr) * self.kr / kg * chroma_scale,
+            u_to_b: 2.0 * (1.0 - self.kb) * chroma_scale,
+        }
+    }
+}
+
+/// The matrix of [`Colour`], ready to multiply.
+#[derive(Debug, Clone, Copy)]
+struct YuvToRgb {
+    black: f32,
+    luma: f32,
+    v_to_r: f32,
+    u_to_g: f32,
+    v_to_g: f32,
+    u_to_b: f32,
+}
+
+impl YuvToRgb {
+    #[inline]
+    fn rgb(&self, y: f32, u: f32, v: f32) -> [f32; 3] {
+        let (y, u, v) = ((y - self.black) * self.luma, u - 128.0, v - 128.0);
+        [
+            (y + self.v_to_r * v).clamp(0.0, 255.0),
+            (y + self.u_to_g * u + self.v_to_g * v).clamp(0.0, 255.0),
+            (y + self.u_to_b * u).clamp(0.0, 255.0),
+        ]
+    }
+}
+
+/// How the stored picture must be turned to be shown: mirrored first, then rotated clockwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Orientation {
+    /// Left and right exchanged before the rotation.
+    pub mirrored: bool,
+    /// Quarter turns clockwise, 0 to 3.
+    pub quarter_turns: u8,
+}
+
+impl Orientation {
+    /// Size as shown of a picture stored as `width` × `height`.
+    pub fn displayed_size(self, width: u32, height: u32) -> (u32, u32) {
+        if self.quarter_turns % 2 == 1 { (height, width) } else { (width, height) }
+    }
+
+    /// Stored coordinates (pixel centres at .0) of the displayed point `(x, y)`; `width`, `height` as stored.
+    #[inline]
+    pub fn to_stored(self, x: f32, y: f32, width: u32, height: u32) -> (f32, f32) {
+        let (right, bottom) = (width as f32 - 1.0, height as f32 - 1.0);
+        let (sx, sy) = match self.quarter_turns % 4 {
+            0 => (x, y),
+            1 => (y, bottom - x),
+            2 => (right - x, bottom - y),
+            _ => (right - y, x),
+        };
+        if self.mirrored { (right - sx, sy) } else { (sx, sy) }
+    }
+}
+
+/// One plane of samples.
+#[derive(Debug, Clone, Copy)]
+pub struct Plane<'a> {
+    /// The bytes.
+    pub data: &'a [u8],
+    /// Bytes from one row to the next.
+    pub stride: usize,
+}
+
+/// A borrowed picture.
+#[derive(Debug, Clone, Copy)]
+pub struct PictureView<'a> {
+    layout: Layout,
+    width: u32,
+    height: u32,
+    orientation: Orientation,
+    matrix: YuvToRgb,
+    planes: [Plane<'a>; 3],
+}
+
+/// A picture whose planes are too short for its size.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("plane {plane} of a {width}x{height} picture has {bytes} bytes, {needed} are needed")]
+pub struct BadPicture {
+    /// Which plane, from 0.
+    pub plane: usize,
+    /// Stored width.
+    pub width: u32,
+    /// Stored height.
+    pub height: u32,
+    /// What is there.
+    pub bytes: usize,
+    /// What must be there.
+    pub needed: usize,
+}
+
+impl<'a> PictureView<'a> {
+    /// Checks that the planes hold a picture of `width` × `height` (as stored). Planes beyond the layout's are ignored.
+    pub fn new(
+        layout: Layout,
+        (width, height): (u32, u32),
+        planes: &[Plane<'a>],
+        colour: Colour,
+        orientation: Orientation,
+    ) -> Result<Self, BadPicture> {
+        let (w, h) = (width as usize, height as usize);
+        let half = (w.div_ceil(2), h.div_ceil(2));
+        let rows: &[(usize, usize)] = match layout {
+            Layout::I420 => &[(w, h), half, half],
+            Layout::Nv12 => &[(w, h), (half.0 * 2, half.1)],
+            Layout::Gray8 => &[(w, h)],
+            Layout::Rgb24 => &[(w * 3, h)],
+        };
+        let mut kept = [Plane { data: &[], stride: 0 }; 3];
+        for (index, &(bytes_in_row, rows)) in rows.iter().enumerate() {
+            let plane = planes.get(index).copied().unwrap_or(Plane { data: &[], stride: 0 });
+            let needed = if rows == 0 { 0 } else { plane.stride.max(bytes_in_row) * (rows - 1) + bytes_in_row };
+            if plane.stride < bytes_in_row || plane.data.len() < needed || w == 0 || h == 0 {
+                return Err(BadPicture { plane: index, width, height, bytes: plane.data.len(), needed });
+            }
+            kept[index] = plane;
+        }
+        Ok(Self { layout, width, height, orientation, matrix: colour.coefficients(), planes: kept })
+    }
+
+    /// Size as shown, in pixels.
+    pub fn displayed_size(&self) -> (u32, u32) {
+        self.orientation.displayed_size(self.width, self.height)
+    }
+
+    /// Red, green and blue (0 to 255) at a displayed point, bilinear between pixel centres, edges repeated.
+    #[inline]
+    pub fn rgb_at(&self, x: f32, y: f32) -> [f32; 3] {
+        let (sx, sy) = self.orientation.to_stored(x, y, self.width, self.height);
+        match self.layout {
+            Layout::Gray8 => [self.sample(0, sx, sy, 1, 0, 0); 3],
+            Layout::Rgb24 => [0, 1, 2].map(|channel| self.sample(0, sx, sy, 3, channel, 0)),
+            Layout::I420 => {
+                let (cx, cy) = ((sx + 0.5) * 0.5 - 0.5, (sy + 0.5) * 0.5 - 0.5);
+                let luma = self.sample(0, sx, sy, 1, 0, 0);
+                self.matrix.rgb(luma, self.sample(1, cx, cy, 1, 0, 1), self.sample(2, cx, cy, 1, 0, 1))
+            }
+            Layout::Nv12 => {
+                let (cx, cy) = ((sx + 0.5) * 0.5 - 0.5, (sy + 0.5) * 0.5 - 0.5);
+                let luma = self.sample(0, sx, sy, 1, 0, 0);
+                self.matrix.rgb(luma, self.sample(1, cx, cy, 2, 0, 1), self.sample(1, cx, cy, 2, 1, 1))
+            }
+        }
+    }
+
+    /// Red, green and blue of a displayed pixel.
+    #[inline]
+    pub fn rgb_pixel(&self, x: u32, y: u32) -> [u8; 3] {
+        self.rgb_at(x as f32, y as f32).map(|value| (value + 0.5) as u8)
+    }
+
+    /// Bilinear sample of one channel of a plane whose pixels are `step` bytes apart and halved `shift` times.
+    #[inline]
+    fn sample(&self, plane: usize, x: f32, y: f32, step: usize, channel: usize, shift: u32) -> f32 {
+        let width = (self.width + shift) >> shift;
+        let height = (self.height + shift) >> shift;
+        let x = x.clamp(0.0, width as f32 - 1.0);
+        let y = y.clamp(0.0, height as f32 - 1.0);
+        let (x0, y0) = (x as usize, y as usize);
+        let (fx, fy) = (x - x0 as f32, y - y0 as f32);
+        let x1 = (x0 + 1).min(width as usize - 1);
+        let y1 = (y0 + 1).min(height as usize - 1);
+        let Plane { data, stride } = self.planes[plane];
+        let at = |x: usize, y: usize| f32::from(data[y * stride + x * step + channel]);
+        let upper = at(x0, y0) + (at(x1, y0) - at(x0, y0)) * fx;
+        let lower = at(x0, y1) + (at(x1, y1) - at(x0, y1)) * fx;
+        upper + (lower - upper) * fy
+    }
+}
+
+/// An owned picture: a frame that outlives its decoder's buffer.
+#[derive(Debug, Clone)]
+pub struct Picture {
+    layout: Layout,
+    size: (u32, u32),
+    colour: Colour,
+    orientation: Orientation,
+    planes: Vec<(Vec<u8>, usize)>,
+}
+
+impl Picture {
+    /// Takes planes (bytes and stride) over.
+    pub fn new(
+        layout: Layout,
+        size: (u32, u32),
+        planes: Vec<(Vec<u8>, usize)>,
+        colour: Colour,
+        orientation: Orientation,
+    ) -> Result<Self, BadPicture> {
+        let picture = Self { layout, size, colour, orientation, planes };
+        picture.checked_view()?;
+        Ok(picture)
+    }
+
+    /// An upright RGB picture without padding, as image decoders give it.
+    pub fn from_rgb(width: u32, height: u32, data: Vec<u8>) -> Result<Self, BadPicture> {
+        let planes = vec![(data, width as usize * 3)];
+        Self::new(Layout::Rgb24, (width, height), planes, Colour::BT601, Orientation::default())
+    }
+
+    /// Borrows it.
+    pub fn view(&self) -> PictureView<'_> {
+        self.checked_view().expect("the planes were checked when the picture was made")
+    }
+
+    fn checked_view(&self) -> Result<PictureView<'_>, BadPicture> {
+        let mut planes = [Plane { data: &[], stride: 0 }; 3];
+        for (slot, (data, stride)) in planes.iter_mut().zip(&self.planes) {
+            *slot = Plane { data, stride: *stride };
+        }
+        PictureView::new(self.layout, self.size, &planes, self.colour, self.orientation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 3×2, every pixel its own red value: 10·x + 100·y.
+    fn numbered(orientation: Orientation) -> Picture {
+        let data = (0..2u8).flat_map(|y| (0..3u8).flat_map(move |x| [10 * x + 100 * y, 0, 0])).collect();
+        Picture::new(Layout::Rgb24, (3, 2), vec![(data, 9)], Colour::BT601, orientation).expect("valid")
+    }
+
+    #[test]
+    fn orientation_turns_clockwise() {
+        let reds = |mirrored, quarter_turns| {
+            let picture = numbered(Orientation { mirrored, quarter_turns });
+            let view = picture.view();
+            let (width, height) = view.displayed_size();
+            let rows = (0..height).map(|y| (0..width).map(|x| view.rgb_pixel(x, y)[0]).collect::<Vec<_>>());
+            rows.collect::<Vec<_>>()
+        };
+        assert_eq!(reds(false, 0), [[0, 10, 20], [100, 110, 120]]);
+        assert_eq!(reds(false, 1), [[100, 0], [110, 10], [120, 20]]);
+        assert_eq!(reds(false, 2), [[120, 110, 100], [20, 10, 0]]);
+        assert_eq!(reds(false, 3), [[20, 120], [10, 110], [0, 100]]);
+        assert_eq!(reds(true, 0), [[20, 10, 0], [120, 110, 100]]);
+    }
+
+    #[test]
+    fn studio_range_colours() {
+        let solid = |y: u8, u: u8, v: u8, colour| {
+            let planes = vec![(vec![y; 4], 2), (vec![u], 1), (vec![v], 1)];
+            let picture = Picture::new(Layout::I420, (2, 2), planes, colour, Orientation::default()).expect("valid");
+            picture.view().rgb_pixel(1, 1)
+        };
+        assert_eq!(solid(16, 128, 128, Colour::BT709), [0, 0, 0]);
+        assert_eq!(solid(235, 128, 128, Colour::BT709), [255, 255, 255]);
+        // Pure red in BT.601 studio range is (81, 90, 240), in BT.709 (63, 102, 240).
+        assert!(solid(81, 90, 240, Colour::BT601).iter().zip([255, 0, 0]).all(|(a, b)| a.abs_diff(b) <= 1));
+        assert!(solid(63, 102, 240, Colour::BT709).iter().zip([255, 0, 0]).all(|(a, b)| a.abs_diff(b) <= 1));
+    }
+
+    #[test]
+    fn i420_and_nv12_agree() {
+        let y: Vec<u8> = (0..30).map(|n| 20 + n * 5).collect();
+        let (u, v) = (vec![90, 120, 150, 60, 70, 80, 100, 130, 110], vec![200, 140, 100, 90, 80, 70, 120, 160, 30]);
+        let uv: Vec<u8> = u.iter().zip(&v).flat_map(|(u, v)| [*u, *v]).collect();
+        let make = |layout, planes| {
+            Picture::new(layout, (5, 6), planes, Colour::BT709, Orientation { mirrored: false, quarter_turns: 1 })
+                .expect("valid")
+        };
+        let planar = make(Layout::I420, vec![(y.clone(), 5), (u, 3), (v, 3)]);
+        let packed = make(Layout::Nv12, vec![(y, 5), (uv, 6)]);
+        for (x, y) in [(0.0, 0.0), (1.5, 2.25), (5.0, 4.0), (3.3, 0.1)] {
+            assert_eq!(planar.view().rgb_at(x, y), packed.view().rgb_at(x, y));
+        }
+    }
+
+    #[test]
+    fn short_planes_are_refused() {
+        let planes = vec![(vec![0; 3], 2), (vec![0], 1), (vec![0], 1)];
+        let error = Picture::new(Layout::I420, (2, 2), planes, Colour::BT601, Orientation::default()).expect_err("short");
+        assert_eq!((error.plane, error.needed), (0, 4));
+        assert!(Picture::from_rgb(0, 0, vec![]).is_err());
+    }
+}
