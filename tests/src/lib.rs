@@ -3,8 +3,11 @@
 //!
 //! Nothing here knows private functions of the programs: they are started, spoken to and killed as in the field.
 
+#[cfg(unix)]
+pub mod agent;
 pub mod bot_api;
 pub mod device;
 pub mod http;
 pub mod programs;
 pub mod running;
+pub mod workspace;
