@@ -37,7 +37,7 @@ pub enum ProtocolError {
     #[error("{0:?} is not a SHA-256 in lower-case hexadecimal")]
     Digest(String),
     /// A topic that is none of ours.
-    #[error("topic {0:?} is not one of fieldeye/v1/<device>/…")]
+    #[error("topic {0:?} is not one of fieldeye/v1/<device>/...")]
     Topic(String),
     /// A payload that is not what its content type says.
     #[error("payload is not {expected}: {why}")]
