@@ -169,6 +169,32 @@ impl<'a> PictureView<'a> {
         self.orientation.displayed_size(self.width, self.height)
     }
 
+    /// Size as stored, in pixels.
+    pub(crate) fn stored_size(&self) -> (u32, u32) {
+        (self.width, self.height)
+    }
+
+    /// How it is turned to be shown.
+    pub(crate) fn orientation(&self) -> Orientation {
+        self.orientation
+    }
+
+    /// Which planes there are.
+    pub(crate) fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// The planes; those that the layout doesn't have are empty.
+    pub(crate) fn planes(&self) -> [Plane<'a>; 3] {
+        self.planes
+    }
+
+    /// Red, green and blue (0 to 255) of one sample of each plane.
+    #[inline]
+    pub(crate) fn yuv_to_rgb(&self, y: f32, u: f32, v: f32) -> [f32; 3] {
+        self.matrix.rgb(y, u, v)
+    }
+
     /// Red, green and blue (0 to 255) at a displayed point, bilinear between pixel centres, edges repeated.
     #[inline]
     pub fn rgb_at(&self, x: f32, y: f32) -> [f32; 3] {
@@ -317,7 +343,8 @@ mod tests {
     #[test]
     fn short_planes_are_refused() {
         let planes = vec![(vec![0; 3], 2), (vec![0], 1), (vec![0], 1)];
-        let error = Picture::new(Layout::I420, (2, 2), planes, Colour::BT601, Orientation::default()).expect_err("short");
+        let error =
+            Picture::new(Layout::I420, (2, 2), planes, Colour::BT601, Orientation::default()).expect_err("short");
         assert_eq!((error.plane, error.needed), (0, 4));
         assert!(Picture::from_rgb(0, 0, vec![]).is_err());
     }

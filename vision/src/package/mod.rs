@@ -30,7 +30,9 @@ pub enum PackageError {
         why: String,
     },
     /// The model file is not the one that the manifest was written for.
-    #[error("{path} has SHA-256 {found}, its manifest says {expected}; the file is damaged or the manifest is of another version")]
+    #[error(
+        "{path} has SHA-256 {found}, its manifest says {expected}; the file is damaged or the manifest is of another version"
+    )]
     Digest {
         /// The model file.
         path: PathBuf,
@@ -80,8 +82,7 @@ impl Package {
     /// Takes a package that is part of the program.
     pub fn embedded(manifest: &str, model: &[u8]) -> Result<Self, PackageError> {
         let path = PathBuf::from("(built-in model)");
-        let manifest =
-            Manifest::parse(manifest).map_err(|why| PackageError::Manifest { path: path.clone(), why })?;
+        let manifest = Manifest::parse(manifest).map_err(|why| PackageError::Manifest { path: path.clone(), why })?;
         Self::checked(manifest, model.to_vec(), path)
     }
 

@@ -21,7 +21,8 @@ fn walk_hold_walk(t: f64, from_s: f64, to_s: f64) -> View {
     // Integral of the ramped speed: exact enough by halves.
     let travelled = |d: f64| {
         let steps = 64;
-        (0..steps).map(|i| smooth(d * (f64::from(i) + 0.5) / f64::from(steps) / 0.5)).sum::<f64>() * d / f64::from(steps)
+        (0..steps).map(|i| smooth(d * (f64::from(i) + 0.5) / f64::from(steps) / 0.5)).sum::<f64>() * d
+            / f64::from(steps)
     };
     let x = 70.0 * (travelled(after) - travelled(-before));
     let tremor = 0.35 * (t * 57.0).sin() + 0.25 * (t * 66.0).sin();
@@ -265,7 +266,11 @@ fn the_keyframe_is_the_last_frame_kept_and_a_good_one() {
     let (steps, mut events) = run_steps(every(30.0, 16.0), |t| {
         let picture = scene.render(place(t), W, H);
         let covered = (1.9..3.0).contains(&t);
-        if covered { picture.cover(&hand.render(View::at(9.0 * t as f32, 0.0), W, H), 0.1, 0.3, 0.5, 1.0) } else { picture }
+        if covered {
+            picture.cover(&hand.render(View::at(9.0 * t as f32, 0.0), W, H), 0.1, 0.3, 0.5, 1.0)
+        } else {
+            picture
+        }
     });
     let mut copy = None;
     for (t, step) in &steps {
