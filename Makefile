@@ -14,6 +14,8 @@ DESTDIR ?=
 # What `make install` installs: `make install PARTS=agent` on a camera box, `PARTS=hub` on a server.
 PARTS ?= hub agent
 release := $(CARGO_TARGET_DIR)/release
+# Where `make install` takes the programs from.
+BIN_DIR ?= $(release)
 bin := $(DESTDIR)$(PREFIX)/bin
 units := $(DESTDIR)$(PREFIX)/lib/systemd/system
 users := $(DESTDIR)$(PREFIX)/lib/sysusers.d
@@ -43,13 +45,13 @@ release: ## Build both programs as they are installed
 
 install: ## Install programs and services (after make release; PREFIX, DESTDIR, PARTS)
 	@for part in $(PARTS); do \
-	  program="$(release)/fieldeye-$$part"; \
+	  program="$(BIN_DIR)/fieldeye-$$part"; \
 	  [ -x "$$program" ] || { echo "error: $$program is not built: run \`make release\` first" >&2; exit 1; }; \
 	done
 	install -d "$(bin)" "$(units)" "$(users)" "$(DESTDIR)/etc/fieldeye"
 	install -m 644 deploy/systemd/fieldeye.conf "$(users)/fieldeye.conf"
 	for part in $(PARTS); do \
-	  install -m 755 "$(release)/fieldeye-$$part" "$(bin)/"; \
+	  install -m 755 "$(BIN_DIR)/fieldeye-$$part" "$(bin)/"; \
 	  sed 's|/usr/local/bin/|$(PREFIX)/bin/|' "deploy/systemd/fieldeye-$$part.service" \
 	    > "$(units)/fieldeye-$$part.service"; \
 	  chmod 644 "$(units)/fieldeye-$$part.service"; \
