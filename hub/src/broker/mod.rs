@@ -2,13 +2,15 @@
 //!
 //! What passes through: everything that devices send and everything that they are told. Who may connect, publish and
 //! subscribe is decided in [`rules`], which knows nothing of the broker's library; [`hooks`] asks those rules at the
-//! right moments; [`retained`] keeps the last state of each device. This room knows no records and no database.
+//! right moments; [`shared`] chooses among the members of a group, [`retained`] keeps the last state of each device.
+//! This room knows no records and no database.
 //!
 //! The listener is a plain one on loopback, where the MQTT client id is the device id. MQTT 5 only.
 
 mod hooks;
 mod retained;
 mod rules;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -100,6 +102,7 @@ pub(crate) async fn start(listen: SocketAddr) -> Result<Broker, Failure> {
     let context = ServerContext::new().busy_check_enable(false).task_exec_workers(64).task_exec_queue_max(10_000);
     let context = context.build().await;
     *context.extends.retain_mut().await = Box::new(retained::States::default());
+    *context.extends.shared_subscription_mut().await = Box::new(shared::InTurn::default());
     hooks::register(&context, &login, &dropped).await;
     let server = MqttServer::new(context).listener_by_id(listener, LISTENER).build();
     let task = tokio::spawn(async move {
