@@ -8,5 +8,6 @@
 
 mod broker;
 mod config;
+mod store;
 
 fn main() {}

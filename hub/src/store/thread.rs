@@ -1,0 +1,54 @@
+//! A thread that owns one connection: a bounded queue of work, each piece answered to the one who sent it.
+
+use rusqlite::Connection;
+use std::thread::JoinHandle;
+use tokio::sync::{mpsc, oneshot};
+
+/// Pieces of work that may wait. Callers wait for their answer, so this is about how many callers there are.
+const QUEUE: usize = 64;
+
+type Work = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// Sends work to the thread. The thread ends when this is dropped, after what was sent.
+#[derive(Debug)]
+pub(super) struct DatabaseThread {
+    sender: Option<mpsc::Sender<Work>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl DatabaseThread {
+    /// Starts the thread, which owns the connection from now on.
+    pub(super) fn start(name: &str, mut connection: Connection) -> std::io::Result<Self> {
+        let (sender, mut receiver) = mpsc::channel::<Work>(QUEUE);
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            while let Some(work) = receiver.blocking_recv() {
+                work(&mut connection);
+            }
+        })?;
+        Ok(Self { sender: Some(sender), thread: Some(thread) })
+    }
+
+    /// Does `work` and awaits its answer. `None` when the thread has ended.
+    pub(super) async fn call<R, F>(&self, work: F) -> Option<R>
+    where
+        R: Send + 'static,
+        F: FnOnce(&mut Connection) -> R + Send + 'static,
+    {
+        let (sender, answer) = oneshot::channel();
+        let work: Work = Box::new(move |connection| {
+            // The caller may have given up; the work is done all the same.
+            let _ = sender.send(work(connection));
+        });
+        self.sender.as_ref()?.send(work).await.ok()?;
+        answer.await.ok()
+    }
+}
+
+impl Drop for DatabaseThread {
+    fn drop(&mut self) {
+        self.sender = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
