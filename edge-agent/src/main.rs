@@ -5,10 +5,12 @@
 //! `sync` takes them to the hub and forgets them only on its answer. `report` shows an inspection to a person.
 
 mod analysis;
+mod capture;
 mod cli;
 mod cmd;
 mod config;
 mod jobs;
+mod model;
 mod store;
 mod sync;
 

@@ -221,6 +221,18 @@ impl<'a> PictureView<'a> {
         self.rgb_at(x as f32, y as f32).map(|value| (value + 0.5) as u8)
     }
 
+    /// The whole picture as shown: red, green and blue of every pixel, rows from the top.
+    pub fn to_rgb(&self) -> Vec<u8> {
+        let (width, height) = self.displayed_size();
+        let mut rgb = Vec::with_capacity(width as usize * height as usize * 3);
+        for y in 0..height {
+            for x in 0..width {
+                rgb.extend_from_slice(&self.rgb_pixel(x, y));
+            }
+        }
+        rgb
+    }
+
     /// Bilinear sample of one channel of a plane whose pixels are `step` bytes apart and halved `shift` times.
     #[inline]
     fn sample(&self, plane: usize, x: f32, y: f32, step: usize, channel: usize, shift: u32) -> f32 {

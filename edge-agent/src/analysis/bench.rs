@@ -1,0 +1,113 @@
+//! The worker thread that runs the detector.
+//!
+//! A shot goes in, its detections come out, in the same order. At most [`DEPTH`] shots are under way: a video file
+//! waits for the detector. Answers are taken only when the bench is full or at the end, so that what happens when does
+//! not depend on how fast the detector is.
+
+use super::shot::Shot;
+use fieldeye_base::stop::Stop;
+use fieldeye_protocol::record::RecordId;
+use fieldeye_vision::detect::{DetectError, Detection, Detector};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{Scope, ScopedJoinHandle};
+use std::time::{Duration, Instant};
+
+/// Shots under way: one being looked at, one waiting.
+const DEPTH: usize = 2;
+
+/// A shot to look at.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) shot: Arc<Shot>,
+    /// The pause whose keyframe it is.
+    pub(super) pause: Option<RecordId>,
+}
+
+/// What the detector said.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) job: Job,
+    pub(super) seen: Result<Vec<Detection>, DetectError>,
+    pub(super) spent: Duration,
+}
+
+/// The worker is gone; one sentence.
+#[derive(Debug)]
+pub(super) struct Lost(pub(super) String);
+
+/// The worker and its channels.
+#[derive(Debug)]
+pub(super) struct Bench<'scope> {
+    jobs: SyncSender<Job>,
+    answers: Receiver<Answer>,
+    under_way: usize,
+    worker: Option<ScopedJoinHandle<'scope, ()>>,
+}
+
+impl<'scope> Bench<'scope> {
+    /// Starts the worker. It ends when the bench is dropped, and does not begin another shot after `stop`.
+    pub(super) fn start<'env>(
+        scope: &'scope Scope<'scope, 'env>,
+        detector: &'env Detector,
+        stop: &'env Stop,
+    ) -> Result<Self, Lost> {
+        let (jobs, inbox) = sync_channel::<Job>(DEPTH);
+        let (outbox, answers) = sync_channel::<Answer>(DEPTH);
+        let work = move || {
+            for job in inbox {
+                if stop.is_cancelled() {
+                    break;
+                }
+                let began = Instant::now();
+                let seen = detector.detect(&job.shot.picture.view());
+                if outbox.send(Answer { job, seen, spent: began.elapsed() }).is_err() {
+                    break;
+                }
+            }
+        };
+        let worker = std::thread::Builder::new()
+            .name("detector".to_owned())
+            .spawn_scoped(scope, work)
+            .map_err(|error| Lost(format!("can't start the detector's thread: {error}")))?;
+        Ok(Self { jobs, answers, under_way: 0, worker: Some(worker) })
+    }
+
+    /// Hands a shot in. When the bench is full, waits for the oldest answer first and gives it.
+    pub(super) fn submit(&mut self, job: Job) -> Result<Option<Answer>, Lost> {
+        let answer = if self.under_way < DEPTH { None } else { self.take()? };
+        match self.jobs.send(job) {
+            Ok(()) => {
+                self.under_way += 1;
+                Ok(answer)
+            }
+            Err(_) => Err(self.lost()),
+        }
+    }
+
+    /// Waits for the oldest answer; `None` when nothing is under way.
+    pub(super) fn take(&mut self) -> Result<Option<Answer>, Lost> {
+        if self.under_way == 0 {
+            return Ok(None);
+        }
+        match self.answers.recv() {
+            Ok(answer) => {
+                self.under_way -= 1;
+                Ok(Some(answer))
+            }
+            Err(_) => Err(self.lost()),
+        }
+    }
+
+    fn lost(&mut self) -> Lost {
+        let panic = self.worker.take().and_then(|worker| worker.join().err());
+        let text = panic.as_ref().map(|panic| {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a word")
+        });
+        Lost(match text {
+            Some(text) => format!("the detector's thread died: {text}; please report this"),
+            None => "the detector was stopped".to_owned(),
+        })
+    }
+}

@@ -1,0 +1,277 @@
+//! One pass over a video.
+
+use super::bench::{Answer, Bench, Job, Lost};
+use super::findings::{Finding, Outcome, PauseFound, SourceInfo, Timing};
+use super::shot::Shot;
+use super::things::Things;
+use super::{Look, LookError};
+use crate::capture::{Frame, Next, Video};
+use fieldeye_base::stop::Stop;
+use fieldeye_protocol::record::RecordKind;
+use fieldeye_vision::pause::{Pause, PauseConfig, PauseEvent, PauseFinder};
+use fieldeye_vision::track::Pose;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Shortest time between two progress findings.
+const PROGRESS: Duration = Duration::from_millis(250);
+/// Pictures on which a model may fail before it is called broken, when it has not looked at a single one.
+const MODEL_CHANCES: u32 = 3;
+
+/// Looks at a video and tells what it finds. Blocks; call on a thread of its own. Each call of `sink` returns before the
+/// analysis goes on.
+pub(crate) fn look<E>(
+    look: &Look,
+    stop: &Stop,
+    sink: &mut dyn FnMut(Finding) -> Result<(), E>,
+) -> Result<Outcome, LookError<E>> {
+    std::thread::scope(|scope| {
+        let bench = Bench::start(scope, &look.model.detector, stop)?;
+        Pass::new(look, bench, sink).run(stop)
+    })
+}
+
+impl<E> From<Lost> for LookError<E> {
+    fn from(Lost(why): Lost) -> Self {
+        Self::Failed { why }
+    }
+}
+
+/// Rounds to thousandths: times to milliseconds.
+pub(super) fn thousandths(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+/// Whole milliseconds.
+pub(super) fn milliseconds(seconds: f64) -> i64 {
+    (seconds * 1000.0).round() as i64
+}
+
+/// The state of a pass.
+struct Pass<'a, 'scope, E> {
+    look: &'a Look,
+    bench: Bench<'scope>,
+    sink: &'a mut dyn FnMut(Finding) -> Result<(), E>,
+    finder: PauseFinder,
+    pose: Pose,
+    things: Things,
+    /// The best frame of the hold that lasts.
+    candidate: Option<Arc<Shot>>,
+    info: Option<SourceInfo>,
+    frames: u64,
+    /// Time of the newest frame, as it was decoded.
+    newest_s: f64,
+    /// End of the newest frame.
+    end_s: f64,
+    /// When the detector is to look next.
+    due_s: f64,
+    looked: u64,
+    failed: u32,
+    /// A span in which the model failed on every picture, and why.
+    blind: Option<(f64, f64, String)>,
+    timing: Timing,
+    began: Instant,
+    told: Option<Instant>,
+}
+
+impl<'a, 'scope, E> Pass<'a, 'scope, E> {
+    fn new(look: &'a Look, bench: Bench<'scope>, sink: &'a mut dyn FnMut(Finding) -> Result<(), E>) -> Self {
+        Self {
+            look,
+            bench,
+            sink,
+            finder: PauseFinder::new(PauseConfig::default()),
+            pose: Pose::start(),
+            things: Things::new(look.identity, look.model.detector.manifest()),
+            candidate: None,
+            info: None,
+            frames: 0,
+            newest_s: f64::NEG_INFINITY,
+            end_s: 0.0,
+            due_s: 0.0,
+            looked: 0,
+            failed: 0,
+            blind: None,
+            timing: Timing::default(),
+            began: Instant::now(),
+            told: None,
+        }
+    }
+
+    fn run(mut self, stop: &Stop) -> Result<Outcome, LookError<E>> {
+        let mut video = Video::open(&self.look.source)?;
+        loop {
+            let waiting = Instant::now();
+            let next = video.next(stop);
+            self.timing.decode_s += waiting.elapsed().as_secs_f64();
+            match next {
+                Ok(Next::Frame(frame)) => self.frame(&frame, &video)?,
+                Ok(Next::End) => {
+                    // The decoder's memory is not needed any more.
+                    drop(video);
+                    self.end()?;
+                    return self.outcome(true).ok_or_else(|| Lost("the video has no frames".to_owned()).into());
+                }
+                Ok(Next::Stopped) => {
+                    return self.outcome(false).ok_or_else(|| Lost("stopped before the first frame".to_owned()).into());
+                }
+                Err(error) => {
+                    drop(video);
+                    self.end()?;
+                    return Err(LookError::Unreadable { why: error.why, seen: self.outcome(false).map(Box::new) });
+                }
+            }
+        }
+    }
+
+    fn frame(&mut self, frame: &Frame, video: &Video) -> Result<(), LookError<E>> {
+        let failed = |why: String| LookError::Failed { why: format!("frame {}: {why}", frame.number) };
+        if self.info.is_none() {
+            let (width, height) = frame.displayed_size();
+            let info = SourceInfo { width, height, fps: frame.fps(), duration_s: video.duration_s() };
+            self.info = Some(info.clone());
+            self.tell(Finding::Opened(info))?;
+        }
+        self.frames = frame.number + 1;
+        // A frame that comes late or twice shows nothing new.
+        if frame.pts_s <= self.newest_s {
+            return Ok(());
+        }
+        let step_s = if self.newest_s.is_finite() { frame.pts_s - self.newest_s } else { 0.0 };
+        self.newest_s = frame.pts_s;
+        self.end_s = frame.pts_s + frame.length_s.unwrap_or(step_s);
+
+        let measuring = Instant::now();
+        let luma = frame.luma().map_err(|error| failed(error.to_string()))?;
+        let step = self.finder.push(frame.pts_s, luma);
+        self.timing.motion_s += measuring.elapsed().as_secs_f64();
+        self.pose.advance(&step.motion, luma.width, luma.height);
+
+        for event in step.events {
+            self.event(event)?;
+        }
+        let due = frame.pts_s >= self.due_s;
+        if step.keep || due {
+            let shot =
+                Shot::of(frame, thousandths(frame.pts_s), self.pose).map_err(|error| failed(error.to_string()))?;
+            if step.keep {
+                self.candidate = Some(shot.clone());
+            }
+            if due {
+                let every_s = 1.0 / self.look.rate_hz;
+                self.due_s = if frame.pts_s - self.due_s < every_s { self.due_s } else { frame.pts_s } + every_s;
+                self.submit(Job { shot, pause: None })?;
+                let settled = self.things.settled(frame.pts_s);
+                self.defects(settled)?;
+            }
+        }
+        if self.told.is_none_or(|told| told.elapsed() >= PROGRESS) {
+            self.progress()?;
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, event: PauseEvent) -> Result<(), LookError<E>> {
+        match event {
+            PauseEvent::Started { .. } => Ok(()),
+            PauseEvent::Idle { start_s, end_s } => {
+                self.candidate = None;
+                self.tell(Finding::Idle { start_s: thousandths(start_s), end_s: thousandths(end_s) })
+            }
+            PauseEvent::Ended(pause) => self.pause(&pause),
+        }
+    }
+
+    fn pause(&mut self, pause: &Pause) -> Result<(), LookError<E>> {
+        let shot = self.candidate.take().filter(|shot| (shot.pts_s - pause.keyframe_s).abs() < 0.001);
+        let Some(shot) = shot else {
+            let why = format!("the pause at {:.1} s has no picture; please report this", pause.start_s);
+            return Err(LookError::Failed { why });
+        };
+        let (start_s, end_s) = (thousandths(pause.start_s), thousandths(pause.end_s));
+        let identity = &self.look.identity;
+        let id = identity.id(&RecordKind::Pause, start_s, "");
+        let keyframe = shot.keyframe(identity).map_err(|why| LookError::Failed { why })?;
+        let confidence = thousandths(pause.confidence);
+        self.tell(Finding::Pause(PauseFound { id, start_s, end_s, confidence, keyframe }))?;
+        self.things.pause(id, start_s, end_s);
+        self.submit(Job { shot, pause: Some(id) })
+    }
+
+    fn submit(&mut self, job: Job) -> Result<(), LookError<E>> {
+        match self.bench.submit(job)? {
+            Some(answer) => self.answer(&answer),
+            None => Ok(()),
+        }
+    }
+
+    fn answer(&mut self, answer: &Answer) -> Result<(), LookError<E>> {
+        self.timing.infer_s += answer.spent.as_secs_f64();
+        let pts_s = answer.job.shot.pts_s;
+        match &answer.seen {
+            Ok(detections) => {
+                self.looked += 1;
+                self.tell_blind()?;
+                let certain = self.things.observe(answer, detections);
+                self.defects(certain)
+            }
+            Err(error) => {
+                self.failed += 1;
+                if self.looked == 0 && self.failed >= MODEL_CHANCES {
+                    return Err(LookError::Model { why: error.to_string() });
+                }
+                let blind = self.blind.get_or_insert_with(|| (pts_s, pts_s, error.to_string()));
+                (blind.0, blind.1) = (blind.0.min(pts_s), blind.1.max(pts_s));
+                Ok(())
+            }
+        }
+    }
+
+    /// Nothing more comes: what is open is closed and told.
+    fn end(&mut self) -> Result<(), LookError<E>> {
+        for event in self.finder.finish() {
+            self.event(event)?;
+        }
+        while let Some(answer) = self.bench.take()? {
+            self.answer(&answer)?;
+        }
+        self.tell_blind()?;
+        let rest = self.things.finish();
+        self.defects(rest)?;
+        if self.info.is_some() { self.progress() } else { Ok(()) }
+    }
+
+    fn tell_blind(&mut self) -> Result<(), LookError<E>> {
+        match self.blind.take() {
+            Some((start_s, end_s, reason)) => self.tell(Finding::Gap { start_s, end_s, reason }),
+            None => Ok(()),
+        }
+    }
+
+    fn defects(&mut self, found: Result<Vec<super::findings::DefectFound>, String>) -> Result<(), LookError<E>> {
+        for defect in found.map_err(|why| LookError::Failed { why })? {
+            self.tell(Finding::Defect(defect))?;
+        }
+        Ok(())
+    }
+
+    fn progress(&mut self) -> Result<(), LookError<E>> {
+        self.told = Some(Instant::now());
+        self.tell(Finding::Progress { position_s: thousandths(self.end_s), frames: self.frames })
+    }
+
+    fn tell(&mut self, finding: Finding) -> Result<(), LookError<E>> {
+        (self.sink)(finding).map_err(LookError::Sink)
+    }
+
+    /// What was seen; `None` before the first frame.
+    fn outcome(&self, complete: bool) -> Option<Outcome> {
+        let mut source = self.info.clone()?;
+        if source.fps <= 0.0 && self.newest_s > 0.0 {
+            // What the container doesn't say, the frames do.
+            source.fps = thousandths((self.frames - 1) as f64 / self.newest_s);
+        }
+        let timing = Timing { wall_s: self.began.elapsed().as_secs_f64(), ..self.timing };
+        Some(Outcome { source, frames: self.frames, duration_s: thousandths(self.end_s), timing, complete })
+    }
+}

@@ -1,0 +1,172 @@
+//! From a file to decoded frames.
+//!
+//! GStreamer demuxes and decodes; the decoder's own planes come out through a bounded sink that makes the decoder wait,
+//! so nothing is dropped and memory stays small. Luma is read where the decoder put it. Formats other than the four
+//! that are read directly ([`frame`]) are converted once, before the sink.
+//!
+//! Times are presentation times from the first frame. What can't be read ends in [`Unreadable`], one sentence for a
+//! person ([`trouble`]); frames that came before it are good. This room knows neither pauses nor models.
+
+mod boxes;
+mod frame;
+mod pipeline;
+mod trouble;
+
+pub(crate) use frame::Frame;
+
+use fieldeye_base::stop::Stop;
+use frame::Format;
+use pipeline::Pipeline;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use trouble::Trouble;
+
+/// Longest time without a frame, an end or an error.
+const SILENCE: Duration = Duration::from_secs(20);
+/// How long frames that were decoded before an error may still take to come.
+const AFTER_ERROR: Duration = Duration::from_secs(2);
+/// How long a look into the sink waits.
+const PULL: Duration = Duration::from_millis(50);
+
+/// The video can't be read, or not further.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub(crate) struct Unreadable {
+    /// One sentence: what is wrong with which file, what to do.
+    pub(crate) why: String,
+}
+
+/// What comes next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// A frame, in presentation order.
+    Frame(Frame),
+    /// There are no more.
+    End,
+    /// The stop token was cancelled.
+    Stopped,
+}
+
+/// A video that is being decoded. Dropping it ends the decoder.
+#[derive(Debug)]
+pub(crate) struct Video {
+    path: PathBuf,
+    pipeline: Pipeline,
+    format: Option<Format>,
+    frames: u64,
+    /// Running time of the first frame, seconds.
+    first_s: Option<f64>,
+    /// Time of the newest frame from the first, seconds.
+    newest_s: f64,
+    duration_s: Option<f64>,
+    trouble: Option<(Instant, Trouble)>,
+}
+
+impl Video {
+    /// Begins to decode a file.
+    pub(crate) fn open(path: &Path) -> Result<Self, Unreadable> {
+        trouble::check_file(path)?;
+        let pipeline = Pipeline::start(path)?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            pipeline,
+            format: None,
+            frames: 0,
+            first_s: None,
+            newest_s: 0.0,
+            duration_s: None,
+            trouble: None,
+        })
+    }
+
+    /// Length in seconds as the container says, once the first frame is there.
+    pub(crate) fn duration_s(&self) -> Option<f64> {
+        self.duration_s
+    }
+
+    /// Waits for the next frame. After an error or the end nothing more comes.
+    pub(crate) fn next(&mut self, stop: &Stop) -> Result<Next, Unreadable> {
+        let began = Instant::now();
+        loop {
+            if stop.is_cancelled() {
+                return Ok(Next::Stopped);
+            }
+            if let Some(sample) = self.pipeline.pull(PULL) {
+                return self.frame(&sample).map(Next::Frame);
+            }
+            if self.trouble.is_none() {
+                self.trouble = self.pipeline.trouble().map(|trouble| (Instant::now(), trouble));
+            }
+            let ended = self.pipeline.ended();
+            match &self.trouble {
+                Some((since, trouble)) if ended || since.elapsed() > AFTER_ERROR || began.elapsed() > SILENCE => {
+                    return Err(trouble.sentence(&self.path, self.newest()));
+                }
+                Some(_) => {}
+                None if ended => return self.end(),
+                None if self.pipeline.has_no_video() => return Err(trouble::no_video(&self.path)),
+                None if began.elapsed() > SILENCE => return Err(trouble::silence(&self.path, SILENCE, self.newest())),
+                None => {}
+            }
+        }
+    }
+
+    /// Time of the newest frame, if there was one.
+    fn newest(&self) -> Option<f64> {
+        self.first_s.map(|_| self.newest_s)
+    }
+
+    fn end(&self) -> Result<Next, Unreadable> {
+        if self.frames == 0 {
+            return Err(trouble::no_picture(&self.path));
+        }
+        // A demuxer takes the end of the file for the end of the video.
+        if boxes::is_cut_off(&self.path) {
+            return Err(trouble::cut_off(&self.path, self.newest_s, self.duration_s));
+        }
+        Ok(Next::End)
+    }
+
+    fn frame(&mut self, sample: &gstreamer::Sample) -> Result<Frame, Unreadable> {
+        let unusable = |why: &str| trouble::unusable_frame(&self.path, why);
+        let caps = sample.caps().ok_or_else(|| unusable("it comes without a format"))?;
+        if !self.format.as_ref().is_some_and(|format| format.is(caps)) {
+            let orientation = self.pipeline.orientation();
+            self.format = Some(Format::new(caps, orientation).map_err(|why| unusable(&why))?);
+        }
+        let format = self.format.as_ref().ok_or_else(|| unusable("it comes without a format"))?;
+        let buffer = sample.buffer_owned().ok_or_else(|| unusable("it is empty"))?;
+        let frame_s = format.frame_s();
+        let length_s = buffer.duration().map(seconds).filter(|length| *length > 0.0).or(frame_s);
+        let running_s = running_time_s(sample, &buffer);
+        let pts_s = match (running_s, self.first_s) {
+            (Some(time), Some(first)) => time - first,
+            (Some(time), None) => {
+                self.first_s = Some(time);
+                0.0
+            }
+            // A stream without times: as many frames a second as it claims.
+            (None, known) => {
+                self.first_s = known.or(Some(0.0));
+                if self.frames == 0 { 0.0 } else { self.newest_s + frame_s.unwrap_or(1.0 / 30.0) }
+            }
+        };
+        if self.frames == 0 {
+            self.duration_s = self.pipeline.duration_s();
+        }
+        let frame = Frame::new(buffer, format, self.frames, pts_s, length_s).map_err(|why| unusable(&why))?;
+        self.frames += 1;
+        self.newest_s = self.newest_s.max(pts_s);
+        Ok(frame)
+    }
+}
+
+fn seconds(time: gstreamer::ClockTime) -> f64 {
+    time.nseconds() as f64 * 1e-9
+}
+
+/// When a buffer is to be shown, on the clock that runs on over edits and segments.
+fn running_time_s(sample: &gstreamer::Sample, buffer: &gstreamer::Buffer) -> Option<f64> {
+    let segment = sample.segment()?.downcast_ref::<gstreamer::ClockTime>()?;
+    segment.to_running_time(buffer.pts()?).map(seconds)
+}

@@ -1,0 +1,228 @@
+//! The GStreamer pipeline of a file: `filesrc ! decodebin ! videoconvert ! appsink`.
+//!
+//! `videoconvert` passes on what the sink takes as it is; it only works for formats that the sink does not take
+//! (10 bit, 4:2:2, RGB). The sink answers the decoder's question for memory so that padded rows need no copy.
+
+use super::frame::{self, FORMATS};
+use super::trouble::Trouble;
+use super::{Unreadable, seconds, trouble};
+use fieldeye_vision::picture::Orientation;
+use gstreamer::glib;
+use gstreamer::prelude::*;
+use gstreamer::{
+    Bus, ClockTime, Element, MessageView, PadProbeData, PadProbeReturn, PadProbeType, QueryViewMut, Sample,
+};
+use gstreamer_app::AppSink;
+use gstreamer_video::{VideoCapsBuilder, VideoMeta};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+/// Decoded frames that wait in the sink.
+const SINK_FRAMES: u32 = 3;
+/// Most threads of a software decoder: each holds frames.
+const DECODER_THREADS: usize = 4;
+/// Debian's package with the elements that every file needs.
+const BASE_PACKAGE: &str = "gstreamer1.0-plugins-base";
+
+/// Starts GStreamer, once. What its libraries print goes to the log.
+fn init() -> Result<(), Unreadable> {
+    static STARTED: OnceLock<Result<(), String>> = OnceLock::new();
+    let started = STARTED.get_or_init(|| {
+        glib::log_set_default_handler(|domain, _, text| tracing::debug!(domain, text, "glib"));
+        gstreamer::init().map_err(|error| error.to_string())
+    });
+    started.clone().map_err(|why| Unreadable {
+        why: format!(
+            "GStreamer does not start ({why}); install it again: apt-get install --reinstall libgstreamer1.0-0"
+        ),
+    })
+}
+
+/// What decodebin has said about the streams of the file.
+#[derive(Debug, Default)]
+struct Streams {
+    linked: AtomicBool,
+    all_known: AtomicBool,
+}
+
+/// A running pipeline. Dropping it stops it.
+#[derive(Debug)]
+pub(super) struct Pipeline {
+    pipeline: gstreamer::Pipeline,
+    bus: Bus,
+    sink: AppSink,
+    streams: Arc<Streams>,
+    /// What a missing plugin would have been for; told by GStreamer before the error that follows from it.
+    missing: Mutex<Option<String>>,
+}
+
+impl Pipeline {
+    /// Begins to decode.
+    pub(super) fn start(path: &Path) -> Result<Self, Unreadable> {
+        init()?;
+        let source = element("filesrc", "libgstreamer1.0-0")?;
+        source.set_property("location", path);
+        let decoder = element("decodebin", BASE_PACKAGE)?;
+        let convert = element("videoconvert", BASE_PACKAGE)?;
+        let sink = sink()?;
+
+        let pipeline = gstreamer::Pipeline::new();
+        let bus = pipeline.bus().ok_or_else(|| trouble::internal("the pipeline has no bus"))?;
+        let built = pipeline
+            .add_many([&source, &decoder, &convert, sink.upcast_ref()])
+            .and_then(|()| source.link(&decoder))
+            .and_then(|()| convert.link(&sink));
+        built.map_err(|error| trouble::internal(&error.to_string()))?;
+
+        let streams = Arc::new(Streams::default());
+        let entrance = convert.static_pad("sink").ok_or_else(|| trouble::internal("videoconvert has no sink"))?;
+        take_first_video(&decoder, entrance, &streams);
+        only_decode_video(&decoder);
+        pipeline.connect_deep_element_added(|_, _, element| limit_threads(element));
+
+        let this = Self { pipeline, bus, sink, streams, missing: Mutex::new(None) };
+        // A failure here has left its reason on the bus.
+        if this.pipeline.set_state(gstreamer::State::Playing).is_err() {
+            let trouble = this.trouble().unwrap_or_else(|| Trouble::other("the decoder does not start"));
+            return Err(trouble.sentence(path, None));
+        }
+        Ok(this)
+    }
+
+    /// The next decoded frame, if one comes within `wait`.
+    pub(super) fn pull(&self, wait: Duration) -> Option<Sample> {
+        let wait = ClockTime::from_nseconds(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX - 1));
+        self.sink.try_pull_sample(wait)
+    }
+
+    /// Whether the last frame was pulled.
+    pub(super) fn ended(&self) -> bool {
+        self.sink.is_eos()
+    }
+
+    /// Whether all streams are known and none is a video.
+    pub(super) fn has_no_video(&self) -> bool {
+        self.streams.all_known.load(Ordering::Acquire) && !self.streams.linked.load(Ordering::Acquire)
+    }
+
+    /// An error that came since it was last asked.
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        while let Some(message) = self.bus.pop() {
+            match message.view() {
+                MessageView::Element(_) => {
+                    if let Some(what) = trouble::missing_plugin(&message) {
+                        let mut missing = self.missing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                        missing.get_or_insert(what);
+                    }
+                }
+                MessageView::Warning(warning) => {
+                    tracing::debug!(error = %warning.error(), details = ?warning.debug(), "the decoder warns");
+                }
+                MessageView::Error(error) => {
+                    let missing = self.missing.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+                    let source = message.src().map(|source| source.name().to_string()).unwrap_or_default();
+                    tracing::debug!(error = %error.error(), details = ?error.debug(), source, "the decoder fails");
+                    return Some(if self.has_no_video() && missing.is_none() {
+                        Trouble::NoVideo
+                    } else {
+                        Trouble::new(&error.error(), missing)
+                    });
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Which way up the video is shown.
+    pub(super) fn orientation(&self) -> Orientation {
+        let Some(pad) = self.sink.static_pad("sink") else { return Orientation::default() };
+        let tags = (0..).map_while(|index| pad.sticky_event::<gstreamer::event::Tag>(index));
+        tags.filter_map(|event| frame::orientation(event.tag())).last().unwrap_or_default()
+    }
+
+    /// Length of the file, where the container says.
+    pub(super) fn duration_s(&self) -> Option<f64> {
+        self.pipeline.query_duration::<ClockTime>().map(seconds).filter(|length| *length > 0.0)
+    }
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        // Only the state NULL ends its threads and frees its memory.
+        let _ = self.pipeline.set_state(gstreamer::State::Null);
+    }
+}
+
+fn element(factory: &str, package: &str) -> Result<Element, Unreadable> {
+    gstreamer::ElementFactory::make(factory).build().map_err(|_| Unreadable {
+        why: format!("GStreamer's element {factory} is missing; install it: apt-get install {package}"),
+    })
+}
+
+fn sink() -> Result<AppSink, Unreadable> {
+    element("appsink", BASE_PACKAGE)?;
+    let sink = AppSink::builder()
+        .caps(&VideoCapsBuilder::new().format_list(FORMATS).build())
+        .sync(false)
+        .qos(false)
+        .max_buffers(SINK_FRAMES)
+        .drop(false)
+        .enable_last_sample(false)
+        .build();
+    let pad = sink.static_pad("sink").ok_or_else(|| trouble::internal("appsink has no sink"))?;
+    pad.add_probe(PadProbeType::QUERY_DOWNSTREAM, |_, info| match &mut info.data {
+        Some(PadProbeData::Query(query)) => match query.view_mut() {
+            QueryViewMut::Allocation(allocation) => {
+                allocation.add_allocation_meta::<VideoMeta>(None);
+                PadProbeReturn::Handled
+            }
+            _ => PadProbeReturn::Ok,
+        },
+        _ => PadProbeReturn::Ok,
+    });
+    Ok(sink)
+}
+
+/// Links the first video stream that decodebin offers.
+fn take_first_video(decoder: &Element, entrance: gstreamer::Pad, streams: &Arc<Streams>) {
+    let known = streams.clone();
+    decoder.connect_pad_added(move |_, pad| {
+        let is_video = pad
+            .current_caps()
+            .or_else(|| pad.allowed_caps())
+            .is_some_and(|caps| caps.structure(0).is_some_and(|structure| structure.name() == "video/x-raw"));
+        if is_video && !entrance.is_linked() {
+            match pad.link(&entrance) {
+                Ok(_) => known.linked.store(true, Ordering::Release),
+                Err(error) => tracing::debug!(%error, "the video stream can't be linked"),
+            }
+        }
+    });
+    let known = streams.clone();
+    decoder.connect_no_more_pads(move |_| known.all_known.store(true, Ordering::Release));
+}
+
+/// Keeps decodebin from decoding sound and text, and from following playlists: a file must not open the network.
+fn only_decode_video(decoder: &Element) {
+    decoder.connect("autoplug-continue", false, |values| {
+        let caps = values.get(2)?.get::<gstreamer::Caps>().ok()?;
+        let name = caps.structure(0)?.name();
+        let sound = name.starts_with("audio/") && name.as_str() != "audio/x-m4a";
+        let text =
+            name.starts_with("text/") || name.starts_with("subpicture/") || name.starts_with("application/x-sub");
+        let playlist = ["application/x-hls", "application/dash+xml", "application/vnd.ms-sstr+xml", "application/sdp"];
+        Some((!(sound || text || playlist.contains(&name.as_str()))).to_value())
+    });
+}
+
+/// A software decoder takes as many threads as there are cores, but not so many that memory suffers.
+fn limit_threads(element: &Element) {
+    let software = element.factory().is_some_and(|factory| factory.name().starts_with("avdec_"));
+    if software && element.find_property("max-threads").is_some() {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        element.set_property("max-threads", i32::try_from(cores.min(DECODER_THREADS)).unwrap_or(1));
+    }
+}

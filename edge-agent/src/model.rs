@@ -1,0 +1,51 @@
+//! The defect model: the one inside the program, or a package in a folder.
+
+use fieldeye_base::exit::{Exit, Failure};
+use fieldeye_protocol::body::ModelRef;
+use fieldeye_vision::detect::Detector;
+use fieldeye_vision::package::{Package, PackageError};
+use include_dir::{Dir, include_dir};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The default model's package.
+static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../models/torque-stripe");
+
+/// A model that is ready to look, and what records say of it.
+#[derive(Debug, Clone)]
+pub(crate) struct LoadedModel {
+    /// Looks at pictures.
+    pub(crate) detector: Arc<Detector>,
+    /// Name, version and digest.
+    pub(crate) reference: ModelRef,
+}
+
+/// Loads the package in `folder`, or the one inside the program. Anything wrong with it is exit 4. Blocks.
+pub(crate) fn load(folder: Option<&Path>) -> Result<LoadedModel, Failure> {
+    let package = match folder {
+        Some(folder) => {
+            let hint = format!("give a folder with model.toml and the model that it names, not {}", folder.display());
+            Package::open(folder).map_err(|error| refuse(&error, &hint))?
+        }
+        None => built_in()?,
+    };
+    let detector = Detector::load(&package)
+        .map_err(|error| refuse(&error, "export it again as ONNX with fixed sizes, as the manifest says"))?;
+    let model = &package.manifest.model;
+    let reference = ModelRef { name: model.name.clone(), version: model.version.clone(), sha256: model.sha256.clone() };
+    Ok(LoadedModel { detector: Arc::new(detector), reference })
+}
+
+fn built_in() -> Result<Package, Failure> {
+    let file = |name: &str| {
+        let missing =
+            || Failure::new(Exit::BadModel, "this program was built without a model").hint("give --model DIR");
+        BUILT_IN.get_file(name).map(include_dir::File::contents).ok_or_else(missing)
+    };
+    let manifest = String::from_utf8_lossy(file("model.toml")?);
+    Package::embedded(&manifest, file("model.onnx")?).map_err(|error| refuse(&error, "please report this"))
+}
+
+fn refuse(error: &PackageError, hint: &str) -> Failure {
+    Failure::new(Exit::BadModel, error.to_string()).hint(hint)
+}
