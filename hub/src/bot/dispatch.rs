@@ -130,7 +130,7 @@ impl Desk {
     }
 
     async fn note_stranger(&self, asked: &Asked) {
-        let command = asked.request.as_ref().map_or("(no command)", |(name, _)| name);
+        let command = asked.request.as_ref().map_or("message", |(name, _)| name);
         tracing::info!(user = asked.asker.user, command, "a stranger was refused");
         if let Err(error) = command::audit_refusal(&self.store, &asked.asker, command).await {
             tracing::error!(user = asked.asker.user, %error, "the refusal of a stranger is not in the audit trail");

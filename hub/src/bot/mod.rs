@@ -18,7 +18,7 @@ mod reply;
 mod request;
 pub(crate) mod text;
 mod trouble;
-mod words;
+pub(crate) mod words;
 
 pub(crate) use handle::{AlertMessage, BotHandle, BotState, SendError, send_alert};
 pub(crate) use line::LineError;

@@ -17,7 +17,7 @@ mod tests;
 pub(crate) use rules::Login;
 
 use crate::config;
-use fieldeye_base::exit::{Exit, Failure};
+use fieldeye_base::exit::Failure;
 use fieldeye_protocol::batch::MAX_BATCH_BYTES;
 use rmqtt::context::ServerContext;
 use rmqtt::net::{Builder, Listener};
@@ -55,26 +55,40 @@ const LISTENER: u16 = 1;
 /// A broker that listens.
 #[derive(Debug)]
 pub(crate) struct Broker {
-    address: SocketAddr,
+    facts: Facts,
     login: Login,
-    dropped: Arc<AtomicU64>,
     task: JoinHandle<()>,
 }
 
+/// What others may know of the broker. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Facts {
+    /// Where it listens; never port 0.
+    pub(crate) address: SocketAddr,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Facts {
+    /// How many messages were dropped because their receiver was too slow.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
 impl Broker {
+    /// Where it listens, and how it fares.
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
     /// Where it listens; never port 0.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        self.facts.address
     }
 
     /// How this hub's own clients introduce themselves. Made anew at each start, and known to nobody else.
     pub(crate) fn login(&self) -> &Login {
         &self.login
-    }
-
-    /// How many messages were dropped because their receiver was too slow.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
     }
 
     /// Waits until it ends, which it does only when something is badly wrong.
@@ -111,7 +125,7 @@ pub(crate) async fn start(listen: SocketAddr) -> Result<Broker, Failure> {
         }
     });
     tracing::info!(%address, "MQTT broker listens");
-    Ok(Broker { address, login, dropped, task })
+    Ok(Broker { facts: Facts { address, dropped }, login, task })
 }
 
 fn bind(listen: SocketAddr) -> io::Result<(Listener, SocketAddr)> {
@@ -166,9 +180,4 @@ fn bind_to(address: SocketAddr) -> io::Result<Listener> {
 
 fn into_io(error: rmqtt::Error) -> io::Error {
     error.downcast::<io::Error>().unwrap_or_else(io::Error::other)
-}
-
-/// The failure of a program whose broker is gone.
-pub(crate) fn failure(why: &str) -> Failure {
-    Failure::new(Exit::Failed, format!("the MQTT broker stopped: {why}")).hint("the log may say more")
 }

@@ -1,7 +1,7 @@
 //! /fieldeye_defects [n]: the last defects.
 
 use crate::bot::{request, words};
-use crate::store::{Store, StoreError};
+use crate::store::{DefectRow, Store, StoreError};
 use jiff::Timestamp;
 
 /// What a person wants to know of a defect.
@@ -15,6 +15,21 @@ struct Seen {
     vehicle: Option<String>,
     technician: Option<String>,
     device: Option<String>,
+}
+
+impl From<DefectRow> for Seen {
+    fn from(row: DefectRow) -> Self {
+        Self {
+            class: row.defect_type,
+            severity: row.severity,
+            confidence: row.confidence,
+            verified: row.human_verified,
+            at: row.observed_at,
+            vehicle: row.vehicle_id,
+            technician: row.technician_id,
+            device: row.device_id,
+        }
+    }
 }
 
 pub(super) async fn run(store: &Store, given: &[&str]) -> Result<String, StoreError> {

@@ -47,3 +47,9 @@ pub(crate) async fn run(store: &Store, asker: &Asker, name: &str, words: &[Strin
         _ => Ok(super::reply::UNKNOWN.to_owned()),
     }
 }
+
+/// Writes down that a stranger was refused.
+pub(crate) async fn audit_refusal(store: &Store, asker: &Asker, command: &str) -> Result<(), StoreError> {
+    let (who, chat) = (format!("telegram:{}", asker.user), format!("chat:{}", asker.chat));
+    store.audit(&who, &format!("bot.{command}"), &chat, "refused").await
+}

@@ -1,7 +1,7 @@
 //! /fieldeye_sessions [n]: the last inspections.
 
 use crate::bot::{request, words};
-use crate::store::{Store, StoreError};
+use crate::store::{SessionRow, Store, StoreError};
 use jiff::Timestamp;
 
 /// What a person wants to know of an inspection.
@@ -15,6 +15,21 @@ struct Seen {
     duration_s: Option<f64>,
     pauses: u64,
     defects: u64,
+}
+
+impl From<SessionRow> for Seen {
+    fn from(row: SessionRow) -> Self {
+        Self {
+            date: row.date,
+            technician: row.technician_id,
+            device: row.device_id,
+            vehicle: row.vehicle_id,
+            equipment: row.equipment_type,
+            duration_s: row.duration_sec.map(|seconds| seconds as f64),
+            pauses: row.pause_count,
+            defects: row.defect_count,
+        }
+    }
 }
 
 pub(super) async fn run(store: &Store, given: &[&str]) -> Result<String, StoreError> {
