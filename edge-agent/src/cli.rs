@@ -38,6 +38,12 @@ pub(crate) struct Global {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Look at a video and show the pauses and defects in it
+    Inspect(cmd::inspect::InspectArgs),
+    /// Analyse what lies in the sources, keep it, bring it to the hub, until stopped
+    Run(cmd::run::RunArgs),
+    /// Analyse videos, keep what is found, bring it to the hub
+    Import(cmd::import::ImportArgs),
     /// Show what is stored here and what still waits for the hub
     Status(cmd::status::StatusArgs),
 }
@@ -70,6 +76,9 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         return Err(Failure::usage("no command given").hint("`fieldeye-agent --help` lists them").into());
     };
     match command {
+        Command::Inspect(args) => cmd::inspect::run(&args),
+        Command::Run(args) => cmd::run::run(&global, &args),
+        Command::Import(args) => cmd::import::run(&global, &args),
         Command::Status(args) => cmd::status::run(&global, &args),
     }
 }

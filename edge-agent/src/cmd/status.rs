@@ -4,7 +4,7 @@ use crate::cli::Global;
 use crate::config::Config;
 use crate::store::{self, jobs, meta, origin, outbox, sessions};
 use clap::Args;
-use fieldeye_base::{console, disk, sqlite};
+use fieldeye_base::{console, sqlite};
 use jiff::Timestamp;
 use rusqlite::Connection;
 use serde::Serialize;
@@ -51,12 +51,11 @@ pub(crate) fn run(global: &Global, args: &StatusArgs) -> anyhow::Result<()> {
     let Status { outbox, hub, .. } = &status;
     let connected = if hub.connected { "connected" } else { "not connected" };
     let last_ack = hub.last_ack.map_or_else(|| "never".to_owned(), |time| format!("{time:.0}"));
-    let waiting = format!("{} records, {} pictures ({})", outbox.records, outbox.blobs, disk::human(outbox.bytes));
     let rows = [
         ("device", status.device.clone()),
         ("data folder", status.data_dir.clone()),
         ("sessions", status.sessions.to_string()),
-        ("waiting for the hub", waiting),
+        ("waiting for the hub", outbox.to_string()),
         ("rejected by the hub", status.rejected.to_string()),
         ("files to analyse", status.unfinished_jobs.to_string()),
         ("hub", format!("{} ({connected}, last answer {last_ack})", hub.url)),

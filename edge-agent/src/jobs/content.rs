@@ -4,9 +4,10 @@ use fieldeye_base::stop::Stop;
 use fieldeye_protocol::digest::Digest;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
+use std::time::SystemTime;
 
 /// Bytes read at once.
 const PIECE: usize = 256 * 1024;
@@ -20,6 +21,36 @@ pub(crate) struct Content {
     pub(crate) size: u64,
     /// When it was last written, which for a recording is about when it ended.
     pub(crate) modified: Option<Timestamp>,
+    /// How the file system marks it: another stamp is another content, or soon will be.
+    pub(crate) stamp: String,
+}
+
+/// Size, inode and times of a file, as the file system has them.
+pub(crate) fn stamp(metadata: &Metadata) -> String {
+    let nanoseconds = |time: io::Result<SystemTime>| {
+        time.ok().and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok()).map_or(0, |age| age.as_nanos())
+    };
+    #[cfg(unix)]
+    let (inode, changed) = {
+        use std::os::unix::fs::MetadataExt as _;
+        (metadata.ino(), format!("{}.{:09}", metadata.ctime(), metadata.ctime_nsec()))
+    };
+    #[cfg(not(unix))]
+    let (inode, changed) = (0, nanoseconds(metadata.created()).to_string());
+    format!("{} {inode} {} {changed}", metadata.len(), nanoseconds(metadata.modified()))
+}
+
+/// The stamp of the file at `path` now, and when it was last written.
+pub(crate) fn look(path: &Path) -> io::Result<(String, Option<Timestamp>)> {
+    let metadata = std::fs::metadata(path)?;
+    if metadata.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    Ok((stamp(&metadata), modified(&metadata)))
+}
+
+fn modified(metadata: &Metadata) -> Option<Timestamp> {
+    metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok())
 }
 
 /// Reads a file to its end; `progress` is told bytes read and bytes in all. `None` when stopped. Blocks.
@@ -29,7 +60,6 @@ pub(crate) fn read(path: &Path, stop: &Stop, mut progress: impl FnMut(u64, u64))
     if metadata.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
     let mut hasher = Sha256::new();
     let mut piece = vec![0; PIECE];
     let mut size = 0;
@@ -45,7 +75,17 @@ pub(crate) fn read(path: &Path, stop: &Stop, mut progress: impl FnMut(u64, u64))
         size += read as u64;
         progress(size, metadata.len());
     }
-    Ok(Some(Content { sha256: Digest::from_bytes(hasher.finalize().into()), size, modified }))
+    let stamp = stamp(&metadata);
+    if self::stamp(&file.metadata()?) != stamp {
+        return Err(changed());
+    }
+    let sha256 = Digest::from_bytes(hasher.finalize().into());
+    Ok(Some(Content { sha256, size, modified: modified(&metadata), stamp }))
+}
+
+/// The error of a file that is still being written.
+pub(crate) fn changed() -> io::Error {
+    io::Error::other("it changed while it was read; try again when it is complete")
 }
 
 #[cfg(test)]
@@ -62,6 +102,15 @@ mod tests {
         let content = read(&path, &stop, |done, all| seen.push((done, all))).expect("read").expect("not stopped");
         assert_eq!(content.sha256, Digest::of(&vec![7u8; PIECE * 2 + 5]));
         assert!(content.modified.is_some() && seen.last() == Some(&(content.size, content.size)));
+        assert_eq!(look(&path).expect("there").0, content.stamp, "nothing has changed");
+        let grow = |_, _| {
+            let mut file = File::options().append(true).open(&path).expect("opened");
+            std::io::Write::write_all(&mut file, b"more").expect("written");
+        };
+        let mut once = Some(grow);
+        let growing = read(&path, &stop, |a, b| once.take().map_or((), |grow| grow(a, b)));
+        assert!(growing.expect_err("changed").to_string().contains("changed while it was read"));
+        assert_ne!(look(&path).expect("there").0, content.stamp);
         stop.cancel();
         assert_eq!(read(&path, &stop, |_, _| {}).expect("read"), None);
         assert!(read(dir.path(), &Stop::new(), |_, _| {}).is_err(), "a folder is not a file");

@@ -8,9 +8,11 @@ use crate::jobs::facts::Facts;
 use crate::store::media::Kept;
 use crate::store::outbox::{self, Lane};
 use crate::store::records::{self, Draft};
-use crate::store::sessions::{self, Status};
+use crate::store::sessions::{self, Ended, Status};
 use crate::store::{Store, StoreError, blobs};
-use fieldeye_protocol::body::{DefectBody, FrameBody, GapBody, ModelRef, PauseBody, SessionBody, SessionStatus, Severity};
+use fieldeye_protocol::body::{
+    DefectBody, FrameBody, GapBody, ModelRef, PauseBody, SessionBody, SessionStatus, Severity,
+};
 use fieldeye_protocol::digest::Digest;
 use fieldeye_protocol::record::{Parents, RecordId, RecordKind};
 use jiff::Timestamp;
@@ -31,6 +33,8 @@ pub(crate) struct Subject {
     pub(crate) facts: Facts,
     /// The model that looks for defects.
     pub(crate) model: ModelRef,
+    /// Program, model and settings, as a text that another look compares with its own.
+    pub(crate) looked_with: String,
 }
 
 /// What a look at a video came to.
@@ -107,8 +111,12 @@ impl Recorder {
         self.close(Status::Closed)
     }
 
-    /// The video can't be read further. `None` when nothing of it could be read at all.
-    pub(crate) fn break_off(mut self, why: &str) -> Result<Option<Summary>, StoreError> {
+    /// The video can't be read further; `seen` is what was read before that, where it is known. `None` when nothing of
+    /// it could be read at all.
+    pub(crate) fn break_off(mut self, why: &str, seen: Option<&Outcome>) -> Result<Option<Summary>, StoreError> {
+        if let Some(seen) = seen {
+            (self.position_s, self.frames) = (seen.duration_s, seen.frames);
+        }
         let Some(info) = &self.info else { return Ok(None) };
         let start_s = self.position_s;
         let end_s = info.duration_s.unwrap_or(start_s).max(start_s);
@@ -219,13 +227,14 @@ impl Recorder {
             gap: self.gap.clone(),
         };
         let (at, session) = (self.store.at(), self.session);
-        let (pauses, defects, found) = (summary.pauses, summary.defects, self.found);
+        let (pauses, defects, looked_with) = (summary.pauses, summary.defects, self.subject.looked_with);
+        let (found, ended) = (self.found, Ended { status, pauses, defects, looked_with });
         let withdrawn = self.store.write_blocking("end a session", move |tx| {
             // A look that was broken off says nothing about what it did not reach.
             let complete = status == Status::Closed;
             let withdrawn = if complete { records::void_missing(tx, session, &found, &at)? } else { 0 };
             records::put(tx, &draft, &at, Lane::Backlog)?;
-            sessions::end(tx, session, status, pauses, defects, at.wall.as_millisecond())?;
+            sessions::end(tx, session, &ended, at.wall.as_millisecond())?;
             Ok(withdrawn)
         })?;
         if withdrawn > 0 {
@@ -238,7 +247,8 @@ impl Recorder {
         let Subject { source, date, facts, .. } = &self.subject;
         let facts = facts.clone();
         let (width, height, fps) = self.info.as_ref().map_or((0, 0, 0.0), |info| (info.width, info.height, info.fps));
-        let idle: Vec<_> = self.idle.iter().map(|[start_s, end_s]| json!({"start_s": start_s, "end_s": end_s})).collect();
+        let idle: Vec<_> =
+            self.idle.iter().map(|[start_s, end_s]| json!({"start_s": start_s, "end_s": end_s})).collect();
         let ended = status != SessionStatus::Open;
         let body = SessionBody {
             status,
@@ -294,7 +304,8 @@ mod tests {
     fn recorder(store: &Store) -> Recorder {
         let model = ModelRef { name: "m".into(), version: "1".into(), sha256: "0".into() };
         let facts = Facts { technician_id: Some("t-1".into()), ..Facts::default() };
-        let subject = Subject { identity: identity(), source: "a.mp4".into(), date: None, facts, model };
+        let looked_with = "this test".into();
+        let subject = Subject { identity: identity(), source: "a.mp4".into(), date: None, facts, model, looked_with };
         Recorder::new(store.clone(), subject)
     }
 
@@ -386,8 +397,12 @@ mod tests {
         let dir = tempfile::tempdir().expect("dir");
         let store = open(&dir);
         let mut recorder = recorder(&store);
-        let findings =
-            [Finding::Opened(info()), pause(3.0), defect(9.0, Severity::Warning, 0.5), defect(3.0, Severity::Critical, 0.9)];
+        let findings = [
+            Finding::Opened(info()),
+            pause(3.0),
+            defect(9.0, Severity::Warning, 0.5),
+            defect(3.0, Severity::Critical, 0.9),
+        ];
         for finding in findings {
             recorder.take(finding).expect("written");
         }
@@ -425,13 +440,14 @@ mod tests {
     fn what_can_be_read_stays_and_the_rest_is_a_gap() {
         let dir = tempfile::tempdir().expect("dir");
         let store = open(&dir);
-        let nothing = recorder(&store).break_off("not a video").expect("written");
+        let nothing = recorder(&store).break_off("not a video", None).expect("written");
         assert_eq!((nothing, outbox(&store, Lane::Backlog).len()), (None, 0));
         let mut recorder = recorder(&store);
         for finding in [Finding::Opened(info()), pause(3.0), Finding::Progress { position_s: 7.5, frames: 225 }] {
             recorder.take(finding).expect("written");
         }
-        let summary = recorder.break_off("the file ends in the middle").expect("written").expect("a part was read");
+        let summary =
+            recorder.break_off("the file ends in the middle", None).expect("written").expect("a part was read");
         assert_eq!(summary.gap.as_deref(), Some("the file ends in the middle"));
         let said = outbox(&store, Lane::Backlog);
         assert_eq!(kinds(&said), ["frame", "pause", "gap", "session"]);

@@ -94,7 +94,9 @@ mod tests {
         let dir = tempfile::tempdir().expect("dir");
         let path = |name: &str| dir.path().join(name);
         std::fs::create_dir_all(path("card/DCIM/.thumbs")).expect("made");
-        for name in ["card/b.MP4", "card/a.txt", "card/DCIM/._c.mov", "card/DCIM/c.mov", "card/DCIM/.thumbs/d.mp4", "odd.bin"] {
+        for name in
+            ["card/b.MP4", "card/a.txt", "card/DCIM/._c.mov", "card/DCIM/c.mov", "card/DCIM/.thumbs/d.mp4", "odd.bin"]
+        {
             std::fs::write(path(name), name).expect("written");
         }
         #[cfg(unix)]

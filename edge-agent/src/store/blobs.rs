@@ -176,8 +176,14 @@ mod tests {
         write(&mut db, |tx| outbox::rejected(tx, 2, "no"));
         assert_eq!(state_of(&db, "a"), "refused");
         assert!(depth(&db).expect("read").is_empty(), "nothing is left to wait for");
+        let session = Uuid::from_u128(1000).to_string();
+        let all = outbox::depth_of(&db, &session).expect("read");
+        assert_eq!((all.is_empty(), all.rejected), (true, 3), "two records and their picture, all of one session");
         write(&mut db, outbox::offer_rejected_again);
         assert_eq!(state_of(&db, "a"), "pending");
+        let all = outbox::depth_of(&db, &session).expect("read");
+        assert_eq!((all, all.rejected), (depth(&db).expect("read"), 0));
+        assert_eq!(outbox::depth_of(&db, "another").expect("read"), outbox::Depth::default());
     }
 
     #[test]

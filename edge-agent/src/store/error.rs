@@ -75,3 +75,9 @@ impl StoreError {
         }
     }
 }
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        error.failure()
+    }
+}

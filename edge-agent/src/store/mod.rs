@@ -85,14 +85,13 @@ impl Store {
             tx.commit()?;
             Ok(identity)
         };
-        let identity =
-            start().map_err(|error| StoreError::database(&path, "start", error)).map_err(|error| error.failure())?;
-        let media = Media::open(data_dir, identity.store_id).map_err(|error| error.failure())?;
+        let identity = start().map_err(|error| StoreError::database(&path, "start", error))?;
+        let media = Media::open(data_dir, identity.store_id)?;
         if !media.is_ours() {
             tracing::warn!(folder = %media.root().display(), "the media folder belongs to another store; nothing in it is touched but added to");
         }
         let writer = Writer::start(connection)
-            .map_err(|error| StoreError::file("start the database's thread of", &path, error).failure())?;
+            .map_err(|error| StoreError::file("start the database's thread of", &path, error))?;
         let shared =
             Shared { writer, path, media, identity, started: Monotonic::start(), changes: watch::Sender::new(0) };
         Ok(Self { shared: Arc::new(shared) })
@@ -145,6 +144,16 @@ impl Store {
         F: FnOnce(&Connection) -> rusqlite::Result<R> + Send + 'static,
     {
         let result = self.shared.writer.call(move |connection| work(connection)).await;
+        result.ok_or(StoreError::Closed)?.map_err(|error| StoreError::database(&self.shared.path, what, error))
+    }
+
+    /// Runs a query, from a thread that may block.
+    pub(crate) fn read_blocking<R, F>(&self, what: &'static str, work: F) -> Result<R, StoreError>
+    where
+        R: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<R> + Send + 'static,
+    {
+        let result = self.shared.writer.call_blocking(move |connection| work(connection));
         result.ok_or(StoreError::Closed)?.map_err(|error| StoreError::database(&self.shared.path, what, error))
     }
 

@@ -1,8 +1,10 @@
 //! Records without a final answer of the hub, in two lanes, so that a critical defect overtakes a week of history.
 
 use crate::store::records;
-use fieldeye_protocol::record::{Record, RecordId};
+use fieldeye_base::disk;
+use fieldeye_protocol::record::Record;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use std::fmt;
 
 /// Which queue a record waits in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -173,6 +175,17 @@ pub(crate) struct Depth {
 }
 
 impl Depth {
+    /// Both together.
+    #[must_use]
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            records: self.records + other.records,
+            blobs: self.blobs + other.blobs,
+            bytes: self.bytes + other.bytes,
+            rejected: self.rejected + other.rejected,
+        }
+    }
+
     /// Whether nothing waits any more.
     pub(crate) fn is_empty(&self) -> bool {
         self.records == 0 && self.blobs == 0
@@ -186,6 +199,13 @@ const DEPTH: &str = "SELECT
     (SELECT count(*) FROM outbox WHERE state = 'rejected')
         + (SELECT count(*) FROM blobs WHERE state IN ('refused', 'corrupt'))";
 
+impl fmt::Display for Depth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { records, blobs, bytes, .. } = self;
+        write!(f, "{records} records, {blobs} pictures ({})", disk::human(*bytes))
+    }
+}
+
 /// Counts what waits.
 pub(crate) fn depth(db: &Connection) -> rusqlite::Result<Depth> {
     db.prepare_cached(DEPTH)?.query_row([], |row| {
@@ -193,16 +213,24 @@ pub(crate) fn depth(db: &Connection) -> rusqlite::Result<Depth> {
     })
 }
 
-const REJECTED_OF: &str = "SELECT
-    (SELECT count(*) FROM outbox o JOIN records r ON r.id = o.record_id
-     WHERE o.state = 'rejected' AND (r.session_id = ?1 OR r.id = ?1))
-    + (SELECT count(*) FROM blobs b WHERE b.state IN ('refused', 'corrupt') AND EXISTS
-       (SELECT 1 FROM blob_names n JOIN records r ON r.id = n.record_id
-        WHERE n.sha256 = b.sha256 AND r.session_id = ?1))";
+const DEPTH_OF_RECORDS: &str = "SELECT
+    coalesce(sum(o.state = 'pending'), 0), coalesce(sum(o.state = 'rejected'), 0)
+    FROM records r JOIN outbox o ON o.record_id = r.id WHERE r.session_id = ?1 OR r.id = ?1";
+const DEPTH_OF_PICTURES: &str = "SELECT
+    coalesce(sum(state IN ('pending', 'ready')), 0),
+    coalesce(sum(CASE WHEN state IN ('pending', 'ready') THEN size END), 0),
+    coalesce(sum(state IN ('refused', 'corrupt')), 0)
+    FROM blobs WHERE sha256 IN
+        (SELECT n.sha256 FROM blob_names n JOIN records r ON r.id = n.record_id WHERE r.session_id = ?1)";
 
-/// How much of a session the hub will not take.
-pub(crate) fn rejected_of(db: &Connection, session: RecordId) -> rusqlite::Result<u64> {
-    db.prepare_cached(REJECTED_OF)?.query_row([session.to_string()], |row| row.get(0))
+/// Counts what waits of one session.
+pub(crate) fn depth_of(db: &Connection, session: &str) -> rusqlite::Result<Depth> {
+    let (records, rejected): (u64, u64) =
+        db.prepare_cached(DEPTH_OF_RECORDS)?.query_row([session], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    db.prepare_cached(DEPTH_OF_PICTURES)?.query_row([session], |row| {
+        let refused: u64 = row.get(2)?;
+        Ok(Depth { records, blobs: row.get(0)?, bytes: row.get(1)?, rejected: rejected + refused })
+    })
 }
 
 /// Something that the hub will not take.

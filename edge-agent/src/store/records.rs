@@ -118,6 +118,14 @@ pub(crate) fn exists(db: &Connection, id: RecordId) -> rusqlite::Result<bool> {
     db.prepare_cached(EXISTS)?.exists([id.to_string()])
 }
 
+const BODY: &str = "SELECT body FROM records WHERE id = ?1 AND void = 0";
+
+/// What was last said about `id`, if that can be read.
+pub(crate) fn body(db: &Connection, id: &str) -> rusqlite::Result<Option<Value>> {
+    let text: Option<String> = db.prepare_cached(BODY)?.query_row([id], |row| row.get(0)).optional()?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
 /// The columns that [`from_row`] reads, starting at the given index.
 pub(super) const COLUMNS: &str =
     "r.id, r.rev, r.kind, r.session_id, r.frame_id, r.wall_ms, r.boot, r.mono_ms, r.synced, r.body, r.void";

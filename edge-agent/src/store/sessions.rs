@@ -36,9 +36,11 @@ pub(crate) struct Known {
     pub(crate) pauses: u64,
     /// Defects found.
     pub(crate) defects: u64,
+    /// Program, model and settings of the last look that ended.
+    pub(crate) looked_with: Option<String>,
 }
 
-const OF_CONTENT: &str = "SELECT id, status, pauses, defects FROM sessions WHERE source_sha256 = ?1";
+const OF_CONTENT: &str = "SELECT id, status, pauses, defects, looked_with FROM sessions WHERE source_sha256 = ?1";
 
 /// The session of a content, if there is one.
 pub(crate) fn of_content(db: &Connection, content: &Digest) -> rusqlite::Result<Option<Known>> {
@@ -49,7 +51,8 @@ pub(crate) fn of_content(db: &Connection, content: &Digest) -> rusqlite::Result<
                 "interrupted" => Status::Interrupted,
                 _ => Status::Open,
             };
-            Ok(Known { id: row.get(0)?, status, pauses: row.get(2)?, defects: row.get(3)? })
+            let looked_with = row.get(4)?;
+            Ok(Known { id: row.get(0)?, status, pauses: row.get(2)?, defects: row.get(3)?, looked_with })
         })
         .optional()
 }
@@ -70,18 +73,44 @@ pub(crate) fn begin(
     tx.prepare_cached(BEGIN)?.execute(params![id.to_string(), source, content, now_ms]).map(drop)
 }
 
-const END: &str = "UPDATE sessions SET status = ?2, pauses = ?3, defects = ?4, ended_ms = ?5 WHERE id = ?1";
+const END: &str =
+    "UPDATE sessions SET status = ?2, pauses = ?3, defects = ?4, looked_with = ?5, ended_ms = ?6 WHERE id = ?1";
+
+/// How a look at a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ended {
+    /// How far it came.
+    pub(crate) status: Status,
+    /// Pauses found.
+    pub(crate) pauses: u64,
+    /// Defects found.
+    pub(crate) defects: u64,
+    /// Program, model and settings.
+    pub(crate) looked_with: String,
+}
 
 /// A look at a session has ended.
-pub(crate) fn end(
-    tx: &Transaction<'_>,
-    id: RecordId,
-    status: Status,
-    pauses: u64,
-    defects: u64,
-    now_ms: i64,
-) -> rusqlite::Result<()> {
-    tx.prepare_cached(END)?.execute(params![id.to_string(), status.as_str(), pauses, defects, now_ms]).map(drop)
+pub(crate) fn end(tx: &Transaction<'_>, id: RecordId, ended: &Ended, now_ms: i64) -> rusqlite::Result<()> {
+    let Ended { status, pauses, defects, looked_with } = ended;
+    let values = params![id.to_string(), status.as_str(), pauses, defects, looked_with, now_ms];
+    tx.prepare_cached(END)?.execute(values).map(drop)
+}
+
+const REMEMBER: &str = "INSERT INTO files (path, stamp, sha256) VALUES (?1, ?2, ?3)
+    ON CONFLICT (path) DO UPDATE SET stamp = excluded.stamp, sha256 = excluded.sha256";
+
+/// Remembers what a file is, under the stamp that the file system gives it.
+pub(crate) fn remember_file(tx: &Transaction<'_>, path: &str, stamp: &str, content: &Digest) -> rusqlite::Result<()> {
+    tx.prepare_cached(REMEMBER)?.execute(params![path, stamp, content.to_string()]).map(drop)
+}
+
+const CONTENT_OF_FILE: &str = "SELECT sha256 FROM files WHERE path = ?1 AND stamp = ?2";
+
+/// What a file is, if it was read before and has not changed since.
+pub(crate) fn content_of_file(db: &Connection, path: &str, stamp: &str) -> rusqlite::Result<Option<Digest>> {
+    let text: Option<String> =
+        db.prepare_cached(CONTENT_OF_FILE)?.query_row([path, stamp], |row| row.get(0)).optional()?;
+    Ok(text.and_then(|text| Digest::parse(&text).ok()))
 }
 
 const COUNT: &str = "SELECT count(*) FROM sessions";

@@ -15,6 +15,8 @@ CREATE TABLE sessions (
     status        TEXT NOT NULL CHECK (status IN ('open', 'closed', 'interrupted')),
     pauses        INTEGER NOT NULL DEFAULT 0,
     defects       INTEGER NOT NULL DEFAULT 0,
+    -- program, model and settings of the last look that ended: others look again
+    looked_with   TEXT,
     created_ms    INTEGER NOT NULL,
     ended_ms      INTEGER
 ) STRICT;
@@ -25,6 +27,8 @@ CREATE TABLE jobs (
     path          TEXT NOT NULL,
     -- what the person said about the inspection, JSON
     facts         TEXT NOT NULL DEFAULT '{}',
+    -- person: asked for by name; source: found in a folder that is watched
+    origin        TEXT NOT NULL CHECK (origin IN ('person', 'source')),
     state         TEXT NOT NULL DEFAULT 'waiting'
                   CHECK (state IN ('waiting', 'running', 'done', 'known', 'unreadable', 'bad_model', 'failed')),
     source_sha256 TEXT,
@@ -33,10 +37,22 @@ CREATE TABLE jobs (
     defects       INTEGER NOT NULL DEFAULT 0,
     -- one line for a person
     message       TEXT,
+    -- how far it is, 0 to 1
+    progress      REAL NOT NULL DEFAULT 0,
+    -- how often the program died over it: such a file waits behind the others
+    deaths        INTEGER NOT NULL DEFAULT 0,
     created_ms    INTEGER NOT NULL,
     updated_ms    INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX jobs_unfinished ON jobs (id) WHERE state IN ('waiting', 'running');
+
+-- Files that were read to their end, and as what: a watched folder is not read anew at each start.
+CREATE TABLE files (
+    path   TEXT PRIMARY KEY,
+    -- size, inode and times, as the file system has them
+    stamp  TEXT NOT NULL,
+    sha256 TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- What was observed, as it was last said.
 CREATE TABLE records (

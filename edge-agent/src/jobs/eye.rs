@@ -1,0 +1,79 @@
+//! What looks at files: the model and the analysis behind one small door.
+
+use crate::analysis::findings::{Finding, Identity, Outcome};
+use crate::analysis::{self, Look, LookError};
+use crate::model::{self, LoadedModel};
+use crate::store::StoreError;
+use fieldeye_base::exit::Failure;
+use fieldeye_base::stop::Stop;
+use fieldeye_protocol::body::ModelRef;
+use std::path::{Path, PathBuf};
+
+/// Where findings go; each call returns when the finding is durable.
+pub(crate) type Sink<'a> = &'a mut dyn FnMut(Finding) -> Result<(), StoreError>;
+
+/// Looks at files, one at a time. Its methods block.
+pub(crate) trait Eye: Send {
+    /// The model that will look, made ready if it is not.
+    fn model(&mut self) -> Result<ModelRef, Failure>;
+    /// How often the detector looks, per second of video.
+    fn rate_hz(&self) -> f64;
+    /// Goes through a file; call after [`Eye::model`] said yes.
+    fn look(
+        &mut self,
+        file: &Path,
+        identity: Identity,
+        stop: &Stop,
+        sink: Sink<'_>,
+    ) -> Result<Outcome, LookError<StoreError>>;
+    /// There is nothing to do for a while: gives back what only looking needs.
+    fn rest(&mut self);
+}
+
+/// The eye of this program.
+#[derive(Debug)]
+pub(crate) struct Analysis {
+    folder: Option<PathBuf>,
+    rate_hz: f64,
+    loaded: Option<LoadedModel>,
+}
+
+impl Analysis {
+    /// Looks with the model in `folder`, or with the built-in one.
+    pub(crate) fn new(folder: Option<PathBuf>, rate_hz: f64) -> Self {
+        Self { folder, rate_hz, loaded: None }
+    }
+
+    fn load(&mut self) -> Result<&LoadedModel, Failure> {
+        if self.loaded.is_none() {
+            self.loaded = Some(model::load(self.folder.as_deref())?);
+        }
+        Ok(self.loaded.as_ref().expect("loaded just now"))
+    }
+}
+
+impl Eye for Analysis {
+    fn model(&mut self) -> Result<ModelRef, Failure> {
+        self.load().map(|loaded| loaded.reference.clone())
+    }
+
+    fn rate_hz(&self) -> f64 {
+        self.rate_hz
+    }
+
+    fn look(
+        &mut self,
+        file: &Path,
+        identity: Identity,
+        stop: &Stop,
+        sink: Sink<'_>,
+    ) -> Result<Outcome, LookError<StoreError>> {
+        let rate_hz = self.rate_hz;
+        let model = self.load().map_err(|failure| LookError::Model { why: failure.to_string() })?.clone();
+        analysis::look(&Look { source: file.to_owned(), identity, model, rate_hz }, stop, sink)
+    }
+
+    fn rest(&mut self) {
+        self.loaded = None;
+    }
+}
