@@ -9,6 +9,7 @@ use crate::record::Record;
 use crate::seq::SeqRanges;
 use crate::{ProtocolError, VERSION};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::io::Read;
 use uuid::Uuid;
 
@@ -91,24 +92,9 @@ pub fn encode(batch: &Batch) -> Vec<u8> {
 
 /// Decodes a batch. Without a content type the payload's own first bytes decide (zstd's magic number or JSON).
 pub fn decode(payload: &[u8], content_type: Option<&str>) -> Result<Batch, ProtocolError> {
-    const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-    let compressed = match content_type {
-        Some(CONTENT_TYPE_ZSTD) => true,
-        Some(CONTENT_TYPE_JSON) => false,
-        _ => payload.starts_with(&ZSTD_MAGIC),
-    };
-    let plain;
-    let json: &[u8] = if compressed {
-        plain = decompress(payload)?;
-        &plain
-    } else {
-        payload
-    };
-    if json.len() as u64 > MAX_BATCH_BYTES {
-        return Err(ProtocolError::TooLarge { limit: MAX_BATCH_BYTES, unit: "bytes" });
-    }
+    let json = plain(payload, content_type)?;
     let not_a_batch = |why: String| ProtocolError::Payload { expected: "a batch in JSON", why };
-    let value: serde_json::Value = serde_json::from_slice(json).map_err(|e| not_a_batch(e.to_string()))?;
+    let value: serde_json::Value = serde_json::from_slice(&json).map_err(|e| not_a_batch(e.to_string()))?;
     let version = value.get("v").and_then(serde_json::Value::as_u64).ok_or_else(|| not_a_batch("no \"v\"".into()))?;
     if version != u64::from(VERSION) {
         return Err(ProtocolError::Version(version));
@@ -118,6 +104,31 @@ pub fn decode(payload: &[u8], content_type: Option<&str>) -> Result<Batch, Proto
         return Err(ProtocolError::TooLarge { limit: MAX_BATCH_RECORDS as u64, unit: "records" });
     }
     Ok(batch)
+}
+
+/// The name of a batch that [`decode`] does not take, if it can be read that far: so the answer can say which it was.
+pub fn name(payload: &[u8], content_type: Option<&str>) -> Option<Uuid> {
+    #[derive(Deserialize)]
+    struct Named {
+        batch: Uuid,
+    }
+    let json = plain(payload, content_type).ok()?;
+    serde_json::from_slice::<Named>(&json).ok().map(|named| named.batch)
+}
+
+/// The JSON of a payload.
+fn plain<'a>(payload: &'a [u8], content_type: Option<&str>) -> Result<Cow<'a, [u8]>, ProtocolError> {
+    const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+    let compressed = match content_type {
+        Some(CONTENT_TYPE_ZSTD) => true,
+        Some(CONTENT_TYPE_JSON) => false,
+        _ => payload.starts_with(&ZSTD_MAGIC),
+    };
+    let json = if compressed { Cow::Owned(decompress(payload)?) } else { Cow::Borrowed(payload) };
+    if json.len() as u64 > MAX_BATCH_BYTES {
+        return Err(ProtocolError::TooLarge { limit: MAX_BATCH_BYTES, unit: "bytes" });
+    }
+    Ok(json)
 }
 
 fn decompress(payload: &[u8]) -> Result<Vec<u8>, ProtocolError> {
@@ -245,6 +256,17 @@ mod tests {
     #[test]
     fn another_version_is_named() {
         assert_eq!(decode(br#"{"v":2}"#, None), Err(ProtocolError::Version(2)));
+    }
+
+    #[test]
+    fn a_batch_that_is_not_taken_may_still_have_a_name() {
+        let text = format!(r#"{{"v":2,"batch":"{}","records":7}}"#, Uuid::nil());
+        let packed = zstd::bulk::compress(text.as_bytes(), 3).expect("compresses");
+        assert!(decode(&packed, None).is_err());
+        assert_eq!(name(&packed, None), Some(Uuid::nil()));
+        assert_eq!(name(text.as_bytes(), Some(CONTENT_TYPE_JSON)), Some(Uuid::nil()));
+        assert_eq!(name(b"{}", None), None);
+        assert_eq!(name(b"nothing", Some(CONTENT_TYPE_ZSTD)), None);
     }
 
     #[test]

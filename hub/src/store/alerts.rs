@@ -20,7 +20,7 @@ const CHATS: &str = "SELECT id, chat_id FROM field_eye_users ORDER BY id";
 
 /// A critical defect came: everybody in the audience is to know. Where nobody can be reached yet, the console is told.
 pub(super) fn raise(
-    tx: &Transaction<'_>,
+    tx: &Connection,
     audience: &Audience,
     defect: &str,
     rev: u64,
@@ -49,7 +49,7 @@ pub(super) fn raise(
 const CALL_OFF: &str = "DELETE FROM field_eye_alerts WHERE defect_id = ?1 AND sent_rev = 0";
 
 /// The defect is not critical any more, or withdrawn: what was not sent yet is not sent.
-pub(super) fn call_off(tx: &Transaction<'_>, defect: &str) -> rusqlite::Result<()> {
+pub(super) fn call_off(tx: &Connection, defect: &str) -> rusqlite::Result<()> {
     tx.prepare_cached(CALL_OFF)?.execute([defect]).map(drop)
 }
 

@@ -8,13 +8,22 @@
 //! await their answers.
 
 mod alerts;
+mod apply;
+mod boots;
+mod devices;
 mod error;
 mod meta;
 mod people;
+mod quarantine;
 mod queries;
 mod rows;
+#[cfg(test)]
+pub(crate) mod testing;
 mod thread;
 mod times;
+mod uploads;
+
+pub(crate) use apply::Applied;
 
 pub(crate) use error::StoreError;
 pub(crate) use meta::Origin;
@@ -22,10 +31,16 @@ pub(crate) use rows::{
     AlertRow, AlertTarget, Counts, DefectRow, DeviceRow, DueAlert, FrameRow, GapRow, PauseRow, QuarantineRow,
     SessionDetail, SessionRow, Stats,
 };
+pub(crate) use uploads::Standing;
 
+use bytes::Bytes;
 use fieldeye_base::clock;
 use fieldeye_base::exit::Failure;
 use fieldeye_base::sqlite;
+use fieldeye_protocol::batch::Numbered;
+use fieldeye_protocol::device::DeviceId;
+use fieldeye_protocol::digest::Digest;
+use fieldeye_protocol::state::DeviceState;
 use include_dir::{Dir, include_dir};
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -38,6 +53,9 @@ use uuid::Uuid;
 
 /// The schema's steps.
 static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../migrations/hub-sqlite");
+
+/// Statements that each connection keeps ready: all that there are.
+const STATEMENTS: usize = 128;
 
 /// Where the database is inside a data directory.
 pub(crate) fn database_path(data_dir: &Path) -> PathBuf {
@@ -99,6 +117,9 @@ impl Store {
         let origin =
             meta::origin(&connection).map_err(|error| StoreError::database(&path, "find its id", error).failure())?;
         let reading = sqlite::open_beside(&path)?;
+        for connection in [&connection, &reading] {
+            connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        }
         let start = |name, connection| {
             DatabaseThread::start(name, connection)
                 .map_err(|error| StoreError::file("start a database thread of", &path, error).failure())
@@ -116,6 +137,79 @@ impl Store {
     /// Tells when something was committed by this program.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.shared.changes.subscribe()
+    }
+
+    /// Applies a device's batch in one transaction; when this returns, what it says is durable.
+    pub(crate) async fn apply_batch(
+        &self,
+        device: DeviceId,
+        batch: Uuid,
+        records: Vec<Numbered>,
+    ) -> Result<Applied, StoreError> {
+        let audience = self.shared.audience.clone();
+        let work = move |tx: &mut Transaction<'_>, now: Timestamp| {
+            let context = apply::Context { device: &device, batch, audience: &audience, now };
+            apply::batch(tx, &context, &records)
+        };
+        self.write("apply a batch", work).await
+    }
+
+    /// Keeps a message that is not even a batch, for people to look at.
+    pub(crate) async fn quarantine(
+        &self,
+        device: DeviceId,
+        batch: Option<Uuid>,
+        raw: Bytes,
+        reason: String,
+    ) -> Result<(), StoreError> {
+        let work = move |tx: &mut Transaction<'_>, now: Timestamp| {
+            devices::seen(tx, &device, now)?;
+            let entry = quarantine::Entry::of_message(&raw, batch, &reason);
+            quarantine::Quarantine::new(&device, now).put(tx, &entry)
+        };
+        self.write("quarantine a message", work).await
+    }
+
+    /// A device has said how it stands. `live` is false for a state that the broker had kept. Gives whether that was
+    /// news.
+    pub(crate) async fn device_state(&self, state: DeviceState, live: bool) -> Result<bool, StoreError> {
+        self.write("note a device's state", move |tx, now| devices::state(tx, &state, live, now)).await
+    }
+
+    /// How a blob stands with a device.
+    pub(crate) async fn blob_standing(&self, device: DeviceId, sha256: Digest) -> Result<Standing, StoreError> {
+        self.read("look for a blob", move |db| uploads::standing(db, &device, &sha256)).await
+    }
+
+    /// The bytes `range` of a blob are durable in the folder of parts.
+    pub(crate) async fn blob_part(
+        &self,
+        device: DeviceId,
+        sha256: Digest,
+        range: [u64; 2],
+    ) -> Result<Standing, StoreError> {
+        self.write("note a part", move |tx, _| uploads::part(tx, &device, &sha256, range)).await
+    }
+
+    /// A blob is complete, verified and durable at `path` in the blob store. Gives the devices whose parts of it are
+    /// of no use any more.
+    pub(crate) async fn blob_stored(&self, sha256: Digest, size: u64, path: String) -> Result<Vec<String>, StoreError> {
+        self.write("note a blob", move |tx, now| uploads::stored(tx, &sha256, size, &path, now)).await
+    }
+
+    /// All bytes of a blob came and its digest is another: they are forgotten.
+    pub(crate) async fn blob_wrong(&self, device: DeviceId, sha256: Digest) -> Result<Standing, StoreError> {
+        self.write("discard a blob", move |tx, _| uploads::wrong(tx, &device, &sha256)).await
+    }
+
+    /// A stored blob is gone from the blob store: it is wanted again.
+    pub(crate) async fn blob_lost(&self, sha256: Digest) -> Result<(), StoreError> {
+        self.write("note a lost blob", move |tx, _| uploads::lost(tx, &sha256)).await
+    }
+
+    /// Devices and digests of which there are parts.
+    pub(crate) async fn blobs_with_parts(&self) -> Result<Vec<(String, String)>, StoreError> {
+        self.read("list the parts", uploads::with_parts).await
     }
 
     /// Everything in numbers.

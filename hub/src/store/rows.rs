@@ -346,7 +346,7 @@ impl Serialize for SessionDetail {
 }
 
 /// Who is to read an alert.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum AlertTarget {
     /// The hub's own console.
     Console,

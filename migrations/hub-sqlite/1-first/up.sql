@@ -82,6 +82,8 @@ CREATE TABLE field_eye_devices (
 CREATE TABLE field_eye_boots (
     device_id TEXT NOT NULL REFERENCES field_eye_devices (id) ON DELETE CASCADE,
     boot      INTEGER NOT NULL,
+    -- device: it knew the time itself; hub: the hub's clock when the device's state came, good to a second or two
+    source    TEXT NOT NULL CHECK (source IN ('device', 'hub')),
     mono_ms   INTEGER NOT NULL,
     wall      TEXT NOT NULL,
     PRIMARY KEY (device_id, boot)
@@ -327,10 +329,11 @@ CREATE TABLE field_eye_blobs (
 CREATE TABLE field_eye_blob_refs (
     kind      TEXT NOT NULL,
     record_id TEXT NOT NULL,
+    device_id TEXT NOT NULL REFERENCES field_eye_devices (id),
     sha256    TEXT NOT NULL REFERENCES field_eye_blobs (sha256),
     PRIMARY KEY (kind, record_id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX field_eye_blob_refs_blob ON field_eye_blob_refs (sha256);
+CREATE INDEX field_eye_blob_refs_blob ON field_eye_blob_refs (sha256, device_id);
 
 -- A device that named a blob, with the size that it gave: nobody else may send it.
 CREATE TABLE field_eye_uploads (
