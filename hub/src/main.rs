@@ -6,8 +6,20 @@
 
 #![allow(dead_code, reason = "the rooms are being put together")]
 
+mod alerts;
+mod blobs;
+mod bot;
 mod broker;
+mod cli;
+mod cmd;
 mod config;
+mod health;
+mod ingest;
 mod store;
 
-fn main() {}
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main(cli::Cli::parse())
+}

@@ -17,7 +17,7 @@ use fieldeye_base::{disk, sqlite};
 use fieldeye_protocol::digest::Digest;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
-use object_store::{MultipartUpload, ObjectStore as _, ObjectStoreExt as _, PutPayload};
+use object_store::{MultipartUpload, ObjectStoreExt as _, PutPayload};
 use sha2::{Digest as _, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -110,7 +110,7 @@ fn read(path: &Path, start: u64, end: u64) -> io::Result<Vec<u8>> {
 
 /// What is in a folder.
 pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>, BlobError> {
-    let list = || fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect();
+    let list = || -> io::Result<Vec<PathBuf>> { fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect() };
     list().map_err(|error| BlobError::file("list", folder, error))
 }
 

@@ -1,9 +1,8 @@
 //! Alerts: one row for each critical defect and reader, made in the transaction that brings the defect, claimed by a
 //! lease, so that none is lost and at most one is sent twice after a crash.
 
-use super::rows::{AlertRow, AlertTarget, DefectRow, DueAlert, Field as _};
+use super::rows::{AlertRow, AlertTarget, DefectRow, DueAlert, Field};
 use super::{Audience, queries, times};
-use fieldeye_protocol::digest::Digest;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use std::time::Duration;
@@ -81,12 +80,7 @@ pub(super) fn claim(tx: &Transaction<'_>, limit: u32, now: Timestamp) -> rusqlit
     for id in ids {
         tx.prepare_cached(CLAIM)?.execute(params![id, until])?;
         let (target, tries, defect, picture) = tx.prepare_cached(ALERT)?.query_row([id], |row| {
-            Ok((
-                AlertTarget::of(row, "target")?,
-                row.get(1)?,
-                row.get::<_, String>(2)?,
-                Option::<Digest>::of(row, "picture")?,
-            ))
+            Ok((Field::take(row, "target")?, row.get(1)?, row.get::<_, String>(2)?, Field::take(row, "picture")?))
         })?;
         let defect = tx.prepare_cached(queries::DEFECT)?.query_row([defect], DefectRow::from_row)?;
         due.push(DueAlert { id, target, tries, defect, picture });

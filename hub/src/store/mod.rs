@@ -10,6 +10,7 @@
 mod alerts;
 mod apply;
 mod boots;
+mod checks;
 mod devices;
 mod error;
 mod meta;
@@ -28,8 +29,7 @@ pub(crate) use apply::Applied;
 pub(crate) use error::StoreError;
 pub(crate) use meta::Origin;
 pub(crate) use rows::{
-    AlertRow, AlertTarget, Counts, DefectRow, DeviceRow, DueAlert, FrameRow, GapRow, PauseRow, QuarantineRow,
-    SessionDetail, SessionRow, Stats,
+    AlertRow, AlertTarget, Counts, DefectRow, DeviceRow, DueAlert, QuarantineRow, SessionDetail, SessionRow, Stats,
 };
 pub(crate) use uploads::Standing;
 

@@ -47,7 +47,7 @@ impl Column for Digest {
 
 /// How a field takes what its column holds: an optional one takes null, another does not.
 pub(super) trait Field: Sized {
-    fn of(row: &Row<'_>, name: &str) -> rusqlite::Result<Self>;
+    fn take(row: &Row<'_>, name: &str) -> rusqlite::Result<Self>;
 }
 
 fn column<C: Column>(row: &Row<'_>, name: &str) -> rusqlite::Result<Option<C>> {
@@ -56,13 +56,13 @@ fn column<C: Column>(row: &Row<'_>, name: &str) -> rusqlite::Result<Option<C>> {
 }
 
 impl<C: Column> Field for Option<C> {
-    fn of(row: &Row<'_>, name: &str) -> rusqlite::Result<Self> {
+    fn take(row: &Row<'_>, name: &str) -> rusqlite::Result<Self> {
         column(row, name)
     }
 }
 
 impl<C: Column> Field for C {
-    fn of(row: &Row<'_>, name: &str) -> rusqlite::Result<Self> {
+    fn take(row: &Row<'_>, name: &str) -> rusqlite::Result<Self> {
         let missing = || rusqlite::Error::InvalidColumnType(0, name.to_owned(), Type::Null);
         column(row, name)?.ok_or_else(missing)
     }
@@ -78,7 +78,7 @@ macro_rules! row {
 
         impl $name {
             pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
-                Ok(Self { $($field: Field::of(row, stringify!($field))?,)* })
+                Ok(Self { $($field: Field::take(row, stringify!($field))?,)* })
             }
         }
     };
