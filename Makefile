@@ -27,10 +27,12 @@ live := $(if $(DESTDIR),,$(wildcard /run/systemd/system))
 help: ## List what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
+# The name of a file may hold anything; `value` leaves its dollars alone, the environment its quotes.
+demo: override export VIDEO := $(value VIDEO)
 demo: ## Inspect a real video end to end (your own: make demo VIDEO=path)
 	deploy/setup/debian.sh
 	$(CARGO) build --release -p fieldeye-agent -p fieldeye-hub
-	FIELDEYE_BIN_DIR="$(release)" VIDEO="$(VIDEO)" deploy/demo/demo.sh
+	FIELDEYE_BIN_DIR="$(release)" deploy/demo/demo.sh
 
 test: ## Set up, build and run every test
 	deploy/setup/debian.sh --test
