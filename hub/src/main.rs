@@ -4,8 +4,6 @@
 //! the `broker`, `ingest` reads what they send, `store` and `blobs` keep it, `alerts` tells people through the `bot` or
 //! on the console, `health` says how everything stands. All other commands work beside a running hub.
 
-#![allow(dead_code, reason = "the rooms are being put together")]
-
 mod alerts;
 mod blobs;
 mod bot;

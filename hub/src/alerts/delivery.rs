@@ -91,7 +91,7 @@ impl Desk {
         let message = AlertMessage { html: text::html(&alert.defect), picture };
         match send_alert(bot, chat, &message).await {
             Ok(message) => Outcome::Sent { message: Some(message.into()) },
-            Err(error) => after(error, alert),
+            Err(error) => after(&error, alert),
         }
     }
 
@@ -107,11 +107,11 @@ impl Desk {
     }
 }
 
-fn after(error: SendError, alert: &DueAlert) -> Outcome {
+fn after(error: &SendError, alert: &DueAlert) -> Outcome {
     let why = error.to_string();
     match error {
         SendError::RetryAfter(asked) => {
-            Outcome::Later { wait: asked.clamp(FIRST_WAIT, LONGEST_ASKED), why, pause: true }
+            Outcome::Later { wait: (*asked).clamp(FIRST_WAIT, LONGEST_ASKED), why, pause: true }
         }
         SendError::Gone(_) | SendError::Rejected(_) => Outcome::Never { why },
         SendError::Transient(_) => later(alert, why),
@@ -130,15 +130,15 @@ mod tests {
 
     #[test]
     fn what_comes_of_an_error() {
-        let asked = after(SendError::RetryAfter(Duration::from_secs(3)), &due());
+        let asked = after(&SendError::RetryAfter(Duration::from_secs(3)), &due());
         assert!(matches!(asked, Outcome::Later { wait, pause: true, .. } if wait == Duration::from_secs(3)));
-        let absurd = after(SendError::RetryAfter(Duration::from_secs(1 << 40)), &due());
+        let absurd = after(&SendError::RetryAfter(Duration::from_secs(1 << 40)), &due());
         assert!(matches!(absurd, Outcome::Later { wait, .. } if wait == LONGEST_ASKED));
-        assert!(matches!(after(SendError::Gone("x".into()), &due()), Outcome::Never { .. }));
-        assert!(matches!(after(SendError::Rejected("x".into()), &due()), Outcome::Never { .. }));
+        assert!(matches!(after(&SendError::Gone("x".into()), &due()), Outcome::Never { .. }));
+        assert!(matches!(after(&SendError::Rejected("x".into()), &due()), Outcome::Never { .. }));
         let waits = [0, 1, 5, 20, u64::MAX].map(|tries| {
             let Outcome::Later { wait, pause: false, .. } =
-                after(SendError::Transient("x".into()), &DueAlert { tries, ..due() })
+                after(&SendError::Transient("x".into()), &DueAlert { tries, ..due() })
             else {
                 panic!("only this alert, and later")
             };

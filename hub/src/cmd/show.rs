@@ -49,7 +49,7 @@ mod tests {
     fn cells() {
         let at = "2026-11-24T10:02:59.5Z".parse().expect("a time");
         assert_eq!([moment(Some(at)), moment(None)], ["2026-11-24 10:02:59Z", "-"]);
-        assert_eq!([text(Some("")), number(Some(3.14159)), count(Some(7)), percent(0.912)], ["-", "3.1", "7", "91 %"]);
+        assert_eq!([text(Some("")), number(Some(3.06)), count(Some(7)), percent(0.912)], ["-", "3.1", "7", "91 %"]);
         assert_eq!(span(Some(1.0), None), "1.0 to -");
     }
 }
