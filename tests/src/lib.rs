@@ -6,8 +6,10 @@
 #[cfg(unix)]
 pub mod agent;
 pub mod bot_api;
+pub mod chance;
 pub mod device;
 pub mod http;
+pub mod ledger;
 pub mod programs;
 pub mod running;
 pub mod workspace;
