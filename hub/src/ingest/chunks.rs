@@ -38,7 +38,10 @@ impl Desk {
                     false
                 }
             },
-            Standing::Wanted { size, .. } => offset == 0 && !bytes.is_empty() && bytes.len() as u64 == *size,
+            Standing::Wanted { size, .. } => {
+                let length = bytes.len() as u64;
+                offset == 0 && length == *size && (1..=MAX_CHUNK_BYTES).contains(&length)
+            }
         };
         let result = if whole {
             self.whole(device, sha256, bytes).await

@@ -53,11 +53,7 @@ fn damage(db: &Connection) -> rusqlite::Result<Vec<String>> {
 fn stored_blobs(db: &Connection) -> rusqlite::Result<Vec<StoredBlob>> {
     db.prepare(STORED_BLOBS)?
         .query_map([], |row| {
-            Ok(StoredBlob {
-                sha256: Field::take(row, "sha256")?,
-                size: row.get("size")?,
-                path: row.get("path")?,
-            })
+            Ok(StoredBlob { sha256: Field::take(row, "sha256")?, size: row.get("size")?, path: row.get("path")? })
         })?
         .collect()
 }

@@ -199,7 +199,7 @@ impl Store {
 
     /// All bytes of a blob came and its digest is another: they are forgotten.
     pub(crate) async fn blob_wrong(&self, device: DeviceId, sha256: Digest) -> Result<Standing, StoreError> {
-        self.write("discard a blob", move |tx, _| uploads::wrong(tx, &device, &sha256)).await
+        self.write("discard a blob", move |tx, now| uploads::wrong(tx, &device, &sha256, now)).await
     }
 
     /// A stored blob is gone from the blob store: it is wanted again.

@@ -8,6 +8,7 @@ use fieldeye_protocol::device::DeviceId;
 use fieldeye_protocol::digest::Digest;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
+use uuid::Uuid;
 
 /// After so many contents with another digest a device is not asked for this blob any more.
 const MOST_WRONG: u64 = 3;
@@ -186,12 +187,42 @@ pub(super) fn stored(
 const WRONG: &str = "UPDATE field_eye_uploads SET wrong = wrong + 1,
     refused = CASE WHEN wrong + 1 >= ?3 THEN ?4 ELSE refused END WHERE device_id = ?1 AND sha256 = ?2";
 
-/// All bytes came, and they are not what their name says: they are forgotten, and after some times nobody asks again.
-pub(super) fn wrong(db: &Connection, device: &DeviceId, sha256: &Digest) -> rusqlite::Result<Standing> {
+const IS_REFUSED: &str = "SELECT refused IS NOT NULL FROM field_eye_uploads WHERE device_id = ?1 AND sha256 = ?2";
+const MISSING: &str = "SELECT session_id, timestamp_sec, timestamp_sec FROM field_eye_frames
+        WHERE blob_sha256 = ?1 AND device_id = ?2 AND void = 0
+    UNION SELECT session_id, start_s, end_s FROM field_eye_clips
+        WHERE blob_sha256 = ?1 AND device_id = ?2 AND void = 0";
+const GAP: &str = "INSERT INTO field_eye_gaps (id, session_id, device_id, rev, start_s, end_s, what, reason,
+        observed_at, time_quality, received_at, created_at)
+    VALUES (?1, ?2, ?3, 1, ?4, ?5, 'corrupt', ?6, ?7, 'synced', ?7, ?7)";
+
+/// All bytes came, and they are not what their name says: they are forgotten. After some times nobody asks again, and
+/// a gap says what is missing.
+pub(super) fn wrong(db: &Connection, device: &DeviceId, sha256: &Digest, now: Timestamp) -> rusqlite::Result<Standing> {
     let text = sha256.to_string();
     let why = format!("what came {MOST_WRONG} times had another content than its name says");
+    let is_refused = |db: &Connection| -> rusqlite::Result<bool> {
+        let refused =
+            db.prepare_cached(IS_REFUSED)?.query_row([device.as_str(), &text], |row| row.get(0)).optional()?;
+        Ok(refused.unwrap_or(true))
+    };
+    let before = is_refused(db)?;
     db.prepare_cached(WRONG)?.execute(params![device.as_str(), text, MOST_WRONG, why])?;
     db.prepare_cached(DROP_PARTS)?.execute([device.as_str(), &text])?;
+    if !before && is_refused(db)? {
+        let reason = format!("the blob {text} did not arrive: {why}");
+        let spans: Vec<(Option<String>, Option<f64>, Option<f64>)> = db
+            .prepare_cached(MISSING)?
+            .query_map([&text, device.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+            .collect::<rusqlite::Result<_>>()?;
+        for (session, start, end) in spans {
+            let start = start.unwrap_or(0.0);
+            let end = end.unwrap_or(start).max(start);
+            let id = Uuid::now_v7().to_string();
+            let values = params![id, session, device.as_str(), start, end, reason, times::text(now)];
+            db.prepare_cached(GAP)?.execute(values)?;
+        }
+    }
     standing(db, device, sha256)
 }
 

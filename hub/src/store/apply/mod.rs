@@ -4,8 +4,12 @@
 //! `stored` and changes nothing. Whatever the order in which records come, and however often, the tables end the same.
 
 mod kinds;
+#[cfg(test)]
+mod order;
 mod parents;
 mod summary;
+#[cfg(test)]
+mod tests;
 
 use super::boots::{self, Moment};
 use super::quarantine::{self, Quarantine};
