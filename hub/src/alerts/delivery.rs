@@ -62,7 +62,7 @@ impl Desk {
             Outcome::Never { why } => {
                 // Somebody has to see it: whoever looks at the console is the last one left.
                 tracing::error!(alert = id, %defect, ?reader, why, "an alert can't be sent");
-                console::say(&format!("{} (not sent: {why})", text::line(&alert.defect)));
+                say(format!("{} (not sent: {why})", text::line(&alert.defect))).await;
                 self.store.alert_dropped(id, why).await
             }
         };
@@ -75,7 +75,7 @@ impl Desk {
     async fn bring(&self, alert: &DueAlert) -> Outcome {
         let chat = match alert.target {
             AlertTarget::Console => {
-                console::say(&text::line(&alert.defect));
+                say(text::line(&alert.defect)).await;
                 return Outcome::Sent { message: None };
             }
             AlertTarget::Chat(chat) => chat,
@@ -104,6 +104,14 @@ impl Desk {
                 None
             }
         }
+    }
+}
+
+/// Prints a line. Whoever reads the console may be slow.
+async fn say(line: String) {
+    let printed = tokio::task::spawn_blocking(move || console::say(&line)).await;
+    if let Err(error) = printed {
+        tracing::error!(%error, "an alert was not printed");
     }
 }
 
