@@ -14,6 +14,8 @@ mod desk;
 mod lanes;
 mod line;
 #[cfg(test)]
+mod line_tests;
+#[cfg(test)]
 mod tests;
 
 use crate::blobs::Blobs;
@@ -61,7 +63,14 @@ pub(crate) fn start(broker: SocketAddr, login: &Login, store: Store, blobs: Blob
         let desk = Arc::new(Desk::new(store, blobs));
         let mut wait = FIRST_WAIT;
         while !stop.is_cancelled() {
-            let Err(why) = line::converse(broker, &login, &desk, &status, &stop).await else { break };
+            // Whoever can't write has no business listening.
+            let why = match desk.store.probe().await {
+                Ok(()) => match line::converse(broker, &login, &desk, &status, &stop).await {
+                    Ok(()) => break,
+                    Err(why) => why,
+                },
+                Err(error) => error.to_string(),
+            };
             if *status.borrow() == IngestStatus::Up {
                 wait = FIRST_WAIT;
             }

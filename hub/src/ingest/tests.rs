@@ -1,4 +1,4 @@
-//! Messages at the desk, without a broker; then the whole way through a real one, in `line_tests`.
+//! Messages at the desk, without a broker.
 
 use super::desk::{Desk, Incoming};
 use crate::blobs::Blobs;

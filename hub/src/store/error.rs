@@ -36,8 +36,8 @@ pub(crate) enum StoreError {
         /// What the system said.
         source: io::Error,
     },
-    /// The database's thread has ended, which only a bug can do.
-    #[error("the database's thread has ended; restart the program and report this")]
+    /// The work failed on the way, which only a bug can do.
+    #[error("the program failed at the database; its log says where: please report this")]
     Closed,
 }
 

@@ -25,6 +25,7 @@ mod times;
 mod uploads;
 
 pub(crate) use apply::Applied;
+use apply::Marker;
 
 pub(crate) use error::StoreError;
 pub(crate) use meta::Origin;
@@ -54,6 +55,8 @@ use uuid::Uuid;
 /// The schema's steps.
 static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../migrations/hub-sqlite");
 
+/// Beside the database: which record is being applied.
+const MARK: &str = "hub.mark";
 /// Statements that each connection keeps ready: all that there are.
 const STATEMENTS: usize = 128;
 
@@ -87,6 +90,7 @@ struct Shared {
     path: PathBuf,
     origin: Origin,
     audience: Audience,
+    marker: Arc<Marker>,
     changes: watch::Sender<u64>,
 }
 
@@ -103,17 +107,19 @@ impl Store {
             tx.commit()
         };
         start().map_err(|error| StoreError::database(&path, "start", error).failure())?;
-        Self::with(connection, path, audience)
+        let marker = Marker::open(&path.with_file_name(MARK), &connection).map_err(|error| error.failure())?;
+        Self::with(connection, path, audience, marker)
     }
 
     /// Opens an existing store beside the program that serves, for admin commands.
     pub(crate) fn beside(data_dir: &Path) -> Result<Self, Failure> {
         let path = database_path(data_dir);
         let connection = sqlite::open_beside(&path)?;
-        Self::with(connection, path, Audience::Console)
+        meta::require_schema(&connection, &path)?;
+        Self::with(connection, path, Audience::Console, Marker::none())
     }
 
-    fn with(connection: Connection, path: PathBuf, audience: Audience) -> Result<Self, Failure> {
+    fn with(connection: Connection, path: PathBuf, audience: Audience, marker: Marker) -> Result<Self, Failure> {
         let origin =
             meta::origin(&connection).map_err(|error| StoreError::database(&path, "find its id", error).failure())?;
         let reading = sqlite::open_beside(&path)?;
@@ -125,7 +131,8 @@ impl Store {
                 .map_err(|error| StoreError::file("start a database thread of", &path, error).failure())
         };
         let (writer, reader) = (start("store", connection)?, start("store-read", reading)?);
-        let shared = Shared { writer, reader, path, origin, audience, changes: watch::Sender::new(0) };
+        let shared =
+            Shared { writer, reader, path, origin, audience, marker: Arc::new(marker), changes: watch::Sender::new(0) };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -146,9 +153,9 @@ impl Store {
         batch: Uuid,
         records: Vec<Numbered>,
     ) -> Result<Applied, StoreError> {
-        let audience = self.shared.audience.clone();
+        let (audience, marker) = (self.shared.audience.clone(), Arc::clone(&self.shared.marker));
         let work = move |tx: &mut Transaction<'_>, now: Timestamp| {
-            let context = apply::Context { device: &device, batch, audience: &audience, now };
+            let context = apply::Context { device: &device, batch, audience: &audience, marker: &marker, now };
             apply::batch(tx, &context, &records)
         };
         self.write("apply a batch", work).await
@@ -257,6 +264,13 @@ impl Store {
         self.read("read", meta::origin).await?;
         let result = self.shared.writer.call(|connection| meta::origin(connection)).await;
         self.known("read", result).map(drop)
+    }
+
+    /// Whether something can be written.
+    pub(crate) async fn probe(&self) -> Result<(), StoreError> {
+        let work = |connection: &mut Connection| in_transaction(connection, |tx| meta::probe(tx));
+        let result = self.shared.writer.call(work).await;
+        self.known("write", result)
     }
 
     /// Remembers a person and the chat that alerts go to.

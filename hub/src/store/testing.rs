@@ -1,6 +1,6 @@
 //! What the tests of the store and of those who use it share.
 
-use super::apply::{self, Applied, Context};
+use super::apply::{self, Applied, Context, Marker};
 use super::{Audience, devices};
 use fieldeye_protocol::batch::{Batch, Numbered};
 use fieldeye_protocol::blob::BlobRef;
@@ -123,7 +123,8 @@ pub(crate) fn apply_numbered(
     records: &[Numbered],
     audience: &Audience,
 ) -> Applied {
-    let context = Context { device, batch: Uuid::nil(), audience, now: now() };
+    let marker = &Marker::none();
+    let context = Context { device, batch: Uuid::nil(), audience, marker, now: now() };
     let mut tx = db.transaction().expect("begun");
     let applied = apply::batch(&mut tx, &context, records).expect("applied");
     tx.commit().expect("committed");

@@ -1,6 +1,7 @@
 //! A thread that owns one connection: a bounded queue of work, each piece answered to the one who sent it.
 
 use rusqlite::Connection;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 
@@ -22,13 +23,15 @@ impl DatabaseThread {
         let (sender, mut receiver) = mpsc::channel::<Work>(QUEUE);
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
             while let Some(work) = receiver.blocking_recv() {
-                work(&mut connection);
+                // A bug in one piece of work costs its caller the answer, not everybody the database: a transaction
+                // that it had open is rolled back on the way.
+                let _ = catch_unwind(AssertUnwindSafe(|| work(&mut connection)));
             }
         })?;
         Ok(Self { sender: Some(sender), thread: Some(thread) })
     }
 
-    /// Does `work` and awaits its answer. `None` when the thread has ended.
+    /// Does `work` and awaits its answer. `None` when it failed on the way, which only a bug can do.
     pub(super) async fn call<R, F>(&self, work: F) -> Option<R>
     where
         R: Send + 'static,
@@ -50,5 +53,25 @@ impl Drop for DatabaseThread {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_bug_costs_one_answer() {
+        let connection = Connection::open_in_memory().expect("opened");
+        connection.execute_batch("CREATE TABLE t (x)").expect("made");
+        let thread = DatabaseThread::start("test", connection).expect("started");
+        let work = |connection: &mut Connection| {
+            let tx = connection.transaction().expect("begun");
+            tx.execute("INSERT INTO t VALUES (1)", []).expect("written");
+            assert!(tx.is_autocommit(), "a bug");
+        };
+        assert_eq!(thread.call(work).await, None);
+        let count = |db: &mut Connection| db.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, u64>(0));
+        assert_eq!(thread.call(count).await, Some(Ok(0)), "and nothing half done stays");
     }
 }

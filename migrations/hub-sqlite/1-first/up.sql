@@ -420,3 +420,13 @@ CREATE TABLE field_eye_quarantine (
     created_at TEXT NOT NULL,
     UNIQUE (device_id, sha256)
 ) STRICT;
+
+-- Records over which the hub died, until they are in or given up.
+CREATE TABLE field_eye_suspects (
+    device_id TEXT NOT NULL,
+    kind      TEXT NOT NULL,
+    record_id TEXT NOT NULL,
+    rev       INTEGER NOT NULL,
+    deaths    INTEGER NOT NULL,
+    PRIMARY KEY (device_id, kind, record_id, rev)
+) STRICT, WITHOUT ROWID;

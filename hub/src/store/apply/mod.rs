@@ -4,6 +4,7 @@
 //! `stored` and changes nothing. Whatever the order in which records come, and however often, the tables end the same.
 
 mod kinds;
+mod marker;
 #[cfg(test)]
 mod order;
 mod parents;
@@ -24,9 +25,11 @@ use fieldeye_protocol::record::{Record, RecordKind};
 use fieldeye_protocol::seq::SeqRanges;
 use jiff::Timestamp;
 use kinds::Content;
+pub(super) use marker::Marker;
 use parents::Parents;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction};
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use uuid::Uuid;
 
 /// What came of a batch: the parts of the answer to it.
@@ -49,6 +52,8 @@ pub(super) struct Context<'a> {
     pub(super) batch: Uuid,
     /// Who is told of critical defects.
     pub(super) audience: &'a Audience,
+    /// Where it is marked what is being applied.
+    pub(super) marker: &'a Marker,
     /// The hub's clock.
     pub(super) now: Timestamp,
 }
@@ -107,9 +112,20 @@ pub(super) fn batch(
     let mut touched = Touched::default();
     let mut parents = Parents::default();
     let (mut stored, mut rejected) = (BTreeSet::new(), BTreeMap::new());
+    let suspects = marker::any(tx, context.device)?;
     for numbered in records {
         let result = match &numbered.record {
-            Ok(record) => in_savepoint(tx, |db| one(db, context, record, &mut parents)),
+            Ok(record) if suspects && marker::is_deadly(tx, context.device, record)? => {
+                reject("the hub died over it twice, so it is not tried again")
+            }
+            Ok(record) => {
+                context.marker.set(context.device, record);
+                let result = guarded(|| in_savepoint(tx, |db| one(db, context, record, &mut parents)));
+                if suspects && result.is_ok() {
+                    marker::clear(tx, context.device, record)?;
+                }
+                result
+            }
             Err(why) => reject(why.as_str()),
         };
         match result {
@@ -127,6 +143,7 @@ pub(super) fn batch(
             Err(Refusal::Database(error)) => return Err(error),
         }
     }
+    context.marker.erase();
     for session in &touched.sessions {
         summary::refresh(tx, session)?;
     }
@@ -137,6 +154,12 @@ pub(super) fn batch(
         rejected: rejected.into_iter().map(|(seq, reason)| Rejection { seq, reason }).collect(),
         blobs: touched.blobs.iter().map(standing).collect::<rusqlite::Result<_>>()?,
     })
+}
+
+/// Runs `work` so that a bug in it costs one record, not the thread.
+fn guarded<R>(work: impl FnOnce() -> Result<R, Refusal>) -> Result<R, Refusal> {
+    // Whatever it leaves half done is rolled back with its savepoint, and what it looked up is forgotten.
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| reject("the hub failed on it; its log says where"))
 }
 
 /// Runs `work` so that its failure undoes nothing but itself.
