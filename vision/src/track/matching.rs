@@ -30,12 +30,15 @@ impl Place {
     }
 }
 
-/// For each of the `seen` (class and place) the one of the `known` that it is, none twice, nearest pairs first.
-pub(super) fn partners(known: &[(usize, Place)], seen: &[(usize, Place)]) -> Vec<Option<usize>> {
+/// Run, class and place of a thing; two are one only when the first two are the same.
+pub(super) type Kind = (u64, usize, Place);
+
+/// For each of the `seen` the one of the `known` that it is, none twice, nearest pairs first.
+pub(super) fn partners(known: &[Kind], seen: &[Kind]) -> Vec<Option<usize>> {
     let mut pairs: Vec<(f64, usize, usize)> = Vec::new();
-    for (index, (class, place)) in seen.iter().enumerate() {
-        for (other, (known_class, known_place)) in known.iter().enumerate() {
-            if class == known_class
+    for (index, (run, class, place)) in seen.iter().enumerate() {
+        for (other, (known_run, known_class, known_place)) in known.iter().enumerate() {
+            if (run, class) == (known_run, known_class)
                 && let Some(distance) = place.distance(known_place)
             {
                 pairs.push((distance, index, other));

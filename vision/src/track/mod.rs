@@ -39,6 +39,11 @@ pub struct Sighting {
 
 /// Observations by a moving camera that make a track certain.
 const OFTEN: u32 = 3;
+/// Cuts after which a track is forgotten. The frame kept of a pause is looked at when the pause is over, and that may
+/// be after a cut.
+const RUNS: u64 = 2;
+/// Tracks remembered at most; those seen longest ago go first.
+const REMEMBERED: usize = 2048;
 
 /// What is known of one thing.
 #[derive(Debug)]
@@ -53,6 +58,7 @@ struct Track {
 pub struct Tracker {
     tracks: Vec<Track>,
     made: u64,
+    newest_run: u64,
 }
 
 impl Tracker {
@@ -65,25 +71,35 @@ impl Tracker {
     /// Takes the boxes seen on the frame at `pts_s`, taken at `pose`. `steady`: the frame is a pause's keyframe.
     /// Gives the tracks that it changed, in the order of the boxes. Times may be out of order.
     pub fn observe(&mut self, pose: &Pose, pts_s: f64, steady: bool, detections: &[Detection]) -> Vec<Sighting> {
-        self.tracks.retain(|track| track.run == pose.run());
-        let places: Vec<Place> = detections.iter().map(|detection| pose.place(detection)).collect();
-        let known: Vec<(usize, Place)> = self.tracks.iter().map(|t| (t.sighting.class_id, t.place)).collect();
-        let seen: Vec<(usize, Place)> = detections.iter().map(|d| d.class_id).zip(places.iter().copied()).collect();
+        self.forget(pose.run());
+        let known: Vec<_> = self.tracks.iter().map(|t| (t.run, t.sighting.class_id, t.place)).collect();
+        let seen: Vec<_> = detections.iter().map(|d| (pose.run(), d.class_id, pose.place(d))).collect();
         let partners = matching::partners(&known, &seen);
-        let observed = detections.iter().zip(places).zip(partners);
-        observed
-            .map(|((detection, place), partner)| self.take(pose, pts_s, steady, detection, place, partner))
-            .collect()
+        let observed = detections.iter().zip(seen).zip(partners);
+        observed.map(|((d, (run, _, place)), partner)| self.take((run, place), partner, pts_s, steady, d)).collect()
     }
 
+    /// Drops what won't be seen again.
+    fn forget(&mut self, run: u64) {
+        self.newest_run = self.newest_run.max(run);
+        let newest_run = self.newest_run;
+        self.tracks.retain(|track| track.run + RUNS > newest_run);
+        while self.tracks.len() > REMEMBERED {
+            let last_s = |index: &usize| self.tracks[*index].sighting.last_s;
+            let oldest = (0..self.tracks.len()).min_by(|a, b| last_s(a).total_cmp(&last_s(b)));
+            let Some(oldest) = oldest else { return };
+            self.tracks.remove(oldest);
+        }
+    }
+
+    /// One detection of the frame at `pts_s`, and the track that it belongs to.
     fn take(
         &mut self,
-        pose: &Pose,
+        (run, place): (u64, Place),
+        partner: Option<usize>,
         pts_s: f64,
         steady: bool,
         detection: &Detection,
-        place: Place,
-        partner: Option<usize>,
     ) -> Sighting {
         let Some(track) = partner.map(|index| &mut self.tracks[index]) else {
             self.made += 1;
@@ -98,7 +114,7 @@ impl Tracker {
                 observations: 1,
                 confirmed: steady,
             };
-            self.tracks.push(Track { sighting, place, run: pose.run() });
+            self.tracks.push(Track { sighting, place, run });
             return sighting;
         };
         let sighting = &mut track.sighting;

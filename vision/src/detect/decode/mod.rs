@@ -8,6 +8,8 @@ mod anomaly;
 mod classifier;
 mod end_to_end;
 mod ssd;
+#[cfg(test)]
+mod tests;
 mod yolo;
 mod yolox;
 

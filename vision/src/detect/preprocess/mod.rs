@@ -9,6 +9,9 @@
 //! quarter of the size interpolation skips most of the picture and turns bolt threads and gratings into ghosts. At
 //! exactly half the two are one and the same.
 
+#[cfg(test)]
+mod tests;
+
 use super::Detection;
 use super::boxes::Candidate;
 use crate::package::{Channels, InputSpec, Resize};
