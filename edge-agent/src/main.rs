@@ -11,6 +11,7 @@ mod cmd;
 mod config;
 mod jobs;
 mod model;
+mod report;
 mod store;
 mod sync;
 

@@ -10,6 +10,8 @@ pub mod chance;
 pub mod device;
 pub mod http;
 pub mod ledger;
+#[cfg(unix)]
+pub mod inspect;
 pub mod programs;
 pub mod running;
 pub mod workspace;

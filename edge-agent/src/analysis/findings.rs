@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 /// Where the ids of findings come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Identity {
+pub(crate) enum Identity {
     /// A file: ids follow from its content, so analysing it again gives the same ids.
     File(Digest),
     /// A live source: every finding is new.
@@ -18,7 +18,7 @@ pub enum Identity {
 
 impl Identity {
     /// The id of a finding of this kind that starts at `start_s`; `distinction` tells apart what starts together.
-    pub fn id(&self, kind: &RecordKind, start_s: f64, distinction: &str) -> RecordId {
+    pub(crate) fn id(&self, kind: &RecordKind, start_s: f64, distinction: &str) -> RecordId {
         match self {
             Self::File(content) => RecordId::derived(content, kind, (start_s * 1000.0).round() as i64, distinction),
             Self::Live => RecordId(Uuid::now_v7()),
@@ -28,75 +28,75 @@ impl Identity {
 
 /// What is known of a video once its first frame is there.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SourceInfo {
+pub(crate) struct SourceInfo {
     /// Displayed width in pixels (after rotation).
-    pub width: u32,
+    pub(crate) width: u32,
     /// Displayed height in pixels.
-    pub height: u32,
+    pub(crate) height: u32,
     /// Nominal frames per second; 0 when the container does not say.
-    pub fps: f64,
+    pub(crate) fps: f64,
     /// Length in seconds, where the container says.
-    pub duration_s: Option<f64>,
+    pub(crate) duration_s: Option<f64>,
 }
 
 /// A picture that is kept: a JPEG in memory.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Keyframe {
+pub(crate) struct Keyframe {
     /// Its id as a `frame` record.
-    pub id: RecordId,
+    pub(crate) id: RecordId,
     /// Number of the frame in the video, from 0.
-    pub frame_number: u64,
+    pub(crate) frame_number: u64,
     /// Its time.
-    pub timestamp_s: f64,
+    pub(crate) timestamp_s: f64,
     /// Width in pixels.
-    pub width: u32,
+    pub(crate) width: u32,
     /// Height in pixels.
-    pub height: u32,
+    pub(crate) height: u32,
     /// The encoded picture, without drawings on it.
-    pub jpeg: Arc<[u8]>,
+    pub(crate) jpeg: Arc<[u8]>,
 }
 
 /// A pause that has ended.
 #[derive(Debug, Clone, PartialEq)]
-pub struct PauseFound {
+pub(crate) struct PauseFound {
     /// Its id as a `pause` record.
-    pub id: RecordId,
+    pub(crate) id: RecordId,
     /// Start.
-    pub start_s: f64,
+    pub(crate) start_s: f64,
     /// End.
-    pub end_s: f64,
+    pub(crate) end_s: f64,
     /// 0 to 1.
-    pub confidence: f64,
+    pub(crate) confidence: f64,
     /// The steadiest, sharpest frame.
-    pub keyframe: Keyframe,
+    pub(crate) keyframe: Keyframe,
 }
 
 /// One physical defect. The same id may come again with more: each time it replaces what was said before.
 #[derive(Debug, Clone, PartialEq)]
-pub struct DefectFound {
+pub(crate) struct DefectFound {
     /// Its id as a `defect` record.
-    pub id: RecordId,
+    pub(crate) id: RecordId,
     /// Class name of the model.
-    pub defect_type: String,
+    pub(crate) defect_type: String,
     /// How bad.
-    pub severity: Severity,
+    pub(crate) severity: Severity,
     /// Best confidence, 0 to 1.
-    pub confidence: f64,
+    pub(crate) confidence: f64,
     /// Where, on `keyframe`.
-    pub bounding_box: BoundingBox,
+    pub(crate) bounding_box: BoundingBox,
     /// First seen.
-    pub first_s: f64,
+    pub(crate) first_s: f64,
     /// Last seen.
-    pub last_s: f64,
+    pub(crate) last_s: f64,
     /// The pause in which it was seen best.
-    pub pause_id: Option<RecordId>,
+    pub(crate) pause_id: Option<RecordId>,
     /// The picture that shows it best; often the keyframe of that pause (same id).
-    pub keyframe: Keyframe,
+    pub(crate) keyframe: Keyframe,
 }
 
 /// One thing that an analysis tells.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Finding {
+pub(crate) enum Finding {
     /// The first frame is there. Comes once, before all others.
     Opened(SourceInfo),
     /// A pause has ended.
@@ -130,28 +130,28 @@ pub enum Finding {
 
 /// What an analysis says at its end.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// The video.
-    pub source: SourceInfo,
+    pub(crate) source: SourceInfo,
     /// Frames decoded.
-    pub frames: u64,
+    pub(crate) frames: u64,
     /// Time from the first frame to the end of the last.
-    pub duration_s: f64,
+    pub(crate) duration_s: f64,
     /// Where the time went.
-    pub timing: Timing,
+    pub(crate) timing: Timing,
     /// False when it was stopped from outside before the end of the video.
-    pub complete: bool,
+    pub(crate) complete: bool,
 }
 
 /// Where the time of an analysis went, in seconds. Stages overlap on several threads.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Timing {
+pub(crate) struct Timing {
     /// From start to end.
-    pub wall_s: f64,
+    pub(crate) wall_s: f64,
     /// Waiting for decoded frames.
-    pub decode_s: f64,
+    pub(crate) decode_s: f64,
     /// Finding motion and pauses.
-    pub motion_s: f64,
+    pub(crate) motion_s: f64,
     /// Preprocessing and inference.
-    pub infer_s: f64,
+    pub(crate) infer_s: f64,
 }

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 const PROGRESS: Duration = Duration::from_millis(250);
 /// Pictures on which a model may fail before it is called broken, when it has not looked at a single one.
 const MODEL_CHANCES: u32 = 3;
+/// Part of the mean frame rate by which a container's word may differ from it.
+const FPS_TRUST: f64 = 0.05;
 
 /// Looks at a video and tells what it finds. Blocks; call on a thread of its own. Each call of `sink` returns before the
 /// analysis goes on.
@@ -267,9 +269,12 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
     /// What was seen; `None` before the first frame.
     fn outcome(&self, complete: bool) -> Option<Outcome> {
         let mut source = self.info.clone()?;
-        if source.fps <= 0.0 && self.newest_s > 0.0 {
-            // What the container doesn't say, the frames do.
-            source.fps = thousandths((self.frames - 1) as f64 / self.newest_s);
+        if self.newest_s > 0.0 {
+            // Containers of variable frame rate say anything or nothing.
+            let mean = (self.frames - 1) as f64 / self.newest_s;
+            if (source.fps - mean).abs() > FPS_TRUST * mean {
+                source.fps = thousandths(mean);
+            }
         }
         let timing = Timing { wall_s: self.began.elapsed().as_secs_f64(), ..self.timing };
         Some(Outcome { source, frames: self.frames, duration_s: thousandths(self.end_s), timing, complete })

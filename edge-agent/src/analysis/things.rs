@@ -19,6 +19,11 @@ const SETTLED_S: f64 = 2.0;
 /// Seconds after which the picture of something uncertain is let go.
 const FORGOTTEN_S: f64 = 3.0;
 
+/// How much the keyframe of a pause, which is sharp, counts for more as a view of a thing.
+const STEADY: f64 = 0.15;
+/// How much less a view counts that shows a thing in part, at the edge of the picture.
+const PARTLY: f64 = 0.1;
+
 /// A class of the model.
 #[derive(Debug, Clone)]
 struct Class {
@@ -39,6 +44,7 @@ enum Image {
 /// The best view of a thing.
 #[derive(Debug, Clone)]
 struct Best {
+    score: f64,
     image: Image,
     bounding_box: BoundingBox,
     pts_s: f64,
@@ -119,12 +125,19 @@ impl Things {
                 continue;
             }
             let thing = self.things.entry(sighting.track).or_insert_with(|| Thing::new(sighting));
-            thing.see(sighting, || Best {
-                image: Image::Raw(shot.clone()),
-                bounding_box: pixels(detection),
-                pts_s: shot.pts_s,
-                pause: job.pause,
-            });
+            thing.see(sighting);
+            let steady = if job.pause.is_some() { STEADY } else { 0.0 };
+            let partly = if is_at_edge(detection, shot.picture.view().displayed_size()) { PARTLY } else { 0.0 };
+            let score = f64::from(detection.confidence) + steady - partly;
+            if thing.best.as_ref().is_none_or(|best| score > best.score) {
+                thing.best = Some(Best {
+                    score,
+                    image: Image::Raw(shot.clone()),
+                    bounding_box: pixels(detection),
+                    pts_s: shot.pts_s,
+                    pause: job.pause,
+                });
+            }
             if thing.confirmed && thing.id.is_none() {
                 certain.push(sighting.track);
             }
@@ -196,14 +209,11 @@ impl Thing {
         }
     }
 
-    fn see(&mut self, sighting: &Sighting, view: impl FnOnce() -> Best) {
+    fn see(&mut self, sighting: &Sighting) {
         self.confidence = thousandths(f64::from(sighting.confidence));
         (self.first_s, self.last_s) = (sighting.first_s, sighting.last_s);
         self.confirmed = sighting.confirmed;
         self.changed = true;
-        if sighting.is_best || self.best.is_none() {
-            self.best = Some(view());
-        }
     }
 }
 
@@ -227,6 +237,12 @@ fn pixels(detection: &Detection) -> BoundingBox {
         width: tenths(detection.width),
         height: tenths(detection.height),
     }
+}
+
+/// Whether a box touches the edge of its picture: what it shows may go on outside.
+fn is_at_edge(detection: &Detection, (width, height): (u32, u32)) -> bool {
+    let Detection { x, y, .. } = *detection;
+    x < 1.0 || y < 1.0 || x + detection.width > width as f32 - 1.0 || y + detection.height > height as f32 - 1.0
 }
 
 /// The same box in a picture as it is stored, `width` × `height` px.

@@ -10,6 +10,9 @@ use gstreamer_video::{VideoColorMatrix, VideoColorRange, VideoFormat, VideoFrame
 pub(super) const FORMATS: [VideoFormat; 4] =
     [VideoFormat::I420, VideoFormat::Nv12, VideoFormat::Yv12, VideoFormat::Gray8];
 
+/// More frames per second are the tick of a container's clock.
+const MOST_FPS: f64 = 1000.0;
+
 /// How the frames of a stream are to be read.
 #[derive(Debug)]
 pub(super) struct Format {
@@ -47,10 +50,11 @@ impl Format {
         (fps > 0.0).then(|| 1.0 / fps)
     }
 
-    /// Nominal frames per second; 0 when unknown or variable.
+    /// Nominal frames per second; 0 when unknown, variable or out of the question.
     fn fps(&self) -> f64 {
         let fps = self.info.fps();
-        if fps.denom() == 0 { 0.0 } else { f64::from(fps.numer()) / f64::from(fps.denom()) }
+        let fps = if fps.denom() == 0 { 0.0 } else { f64::from(fps.numer()) / f64::from(fps.denom()) };
+        if (0.0..=MOST_FPS).contains(&fps) { fps } else { 0.0 }
     }
 }
 

@@ -13,6 +13,7 @@ mod pipeline;
 mod trouble;
 
 pub(crate) use frame::Frame;
+pub(crate) use trouble::check_file as check;
 
 use fieldeye_base::stop::Stop;
 use frame::Format;
@@ -25,6 +26,8 @@ use trouble::Trouble;
 const SILENCE: Duration = Duration::from_secs(20);
 /// How long frames that were decoded before an error may still take to come.
 const AFTER_ERROR: Duration = Duration::from_secs(2);
+/// A frame that is shown for less has no length: containers of variable frame rate claim one tick of their clock.
+const SHORTEST_S: f64 = 0.001;
 /// How long a look into the sink waits.
 const PULL: Duration = Duration::from_millis(50);
 
@@ -137,7 +140,7 @@ impl Video {
         let format = self.format.as_ref().ok_or_else(|| unusable("it comes without a format"))?;
         let buffer = sample.buffer_owned().ok_or_else(|| unusable("it is empty"))?;
         let frame_s = format.frame_s();
-        let length_s = buffer.duration().map(seconds).filter(|length| *length > 0.0).or(frame_s);
+        let length_s = buffer.duration().map(seconds).filter(|length| *length >= SHORTEST_S).or(frame_s);
         let running_s = running_time_s(sample, &buffer);
         let pts_s = match (running_s, self.first_s) {
             (Some(time), Some(first)) => time - first,

@@ -92,7 +92,7 @@ impl Trouble {
 }
 
 /// Refuses what can't be a video before a decoder waits for it.
-pub(super) fn check_file(path: &Path) -> Result<(), Unreadable> {
+pub(crate) fn check_file(path: &Path) -> Result<(), Unreadable> {
     let name = path.display();
     let refuse = |why: String| Err(Unreadable { why });
     let metadata = match fs::metadata(path) {

@@ -5,7 +5,7 @@
 //! end is not looked at again. Findings come in from `analysis` on a thread of its own and go to the store as records
 //! ([`recorder`]), each durable before the analysis goes on.
 
-mod content;
+pub(crate) mod content;
 pub(crate) mod eye;
 pub(crate) mod facts;
 pub(crate) mod pulse;
