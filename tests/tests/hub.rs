@@ -128,9 +128,13 @@ async fn without_a_bot_alerts_are_said_on_the_console_once() {
     until("an alert on the console", SOON, || async { (alerts_in(&hub.console()) > 0).then_some(()) }).await;
     let sent = || async {
         let alerts = json(&setup, &["alert", "list", "--json"]).await;
-        (alerts[0]["sent_at"].is_string() && alerts[0]["target"] == "console").then_some(())
+        (alerts[0]["sent_at"].is_string() && alerts[0]["target"] == "console").then_some(alerts)
     };
-    until("the alert is noted as sent", SOON, sent).await;
+    let alerts = until("the alert is noted as sent", SOON, sent).await;
+    let text = alerts[0]["text"].as_str().expect("what it says");
+    assert!(hub.console().lines().any(|line| line == text), "{text} is not in {}", hub.console());
+    let list = run(&setup, &["alert", "list"]).await;
+    assert!(list.said.contains(text) && list.said.contains("told to console"), "{}", list.said);
     hub.kill().await;
     let hub = setup.start().await;
     let mut device = Device::connect("cam-7", hub.mqtt()).await;

@@ -1,10 +1,12 @@
-//! `fieldeye-hub alert list`: what was told to whom, and what still waits.
+//! `fieldeye-hub alert list`: what was told to whom, in which words, and what still waits.
 
 use super::show;
+use crate::alerts::text;
 use crate::cli::Global;
-use crate::store::AlertRow;
+use crate::store::{AlertRow, Store, StoreError};
 use clap::Args;
 use fieldeye_base::console;
+use serde::Serialize;
 
 /// Arguments of `alert list`.
 #[derive(Debug, Args)]
@@ -17,34 +19,51 @@ pub(crate) struct ListArgs {
     limit: u32,
 }
 
+/// An alert's row, and what it says.
+#[derive(Debug, Serialize)]
+struct Told {
+    #[serde(flatten)]
+    row: AlertRow,
+    /// `None` when the defect was withdrawn since.
+    text: Option<String>,
+}
+
 /// Prints the last alerts.
 pub(crate) fn list(global: &Global, args: &ListArgs) -> anyhow::Result<()> {
     let limit = args.limit;
-    let alerts = super::ask(global, |store| async move { store.alerts(limit).await })?;
+    let alerts = super::ask(global, |store| async move { told(&store, limit).await })?;
     if args.json {
         return console::say_json(&alerts);
     }
-    let header = ["alert", "what", "severity", "reader", "made", "sent", "tries", "trouble", "defect"];
-    let rows: Vec<Vec<String>> = alerts.iter().map(row).collect();
-    console::say_table(&header, &rows, "no alerts yet");
+    if alerts.is_empty() {
+        console::say("no alerts yet");
+    }
+    for alert in &alerts {
+        console::say(&standing(&alert.row));
+        console::say(&format!("  {}", alert.text.as_deref().unwrap_or("(the defect was withdrawn)")));
+    }
     Ok(())
 }
 
-fn row(alert: &AlertRow) -> Vec<String> {
-    let sent = match (alert.sent_at, alert.dropped_at) {
-        (Some(at), _) => show::moment(Some(at)),
-        (None, Some(_)) => "given up".to_owned(),
-        (None, None) => "waiting".to_owned(),
-    };
-    vec![
-        alert.id.to_string(),
-        show::text(alert.defect_type.as_deref()),
-        show::text(alert.severity.as_deref()),
-        alert.target.clone(),
-        show::moment(Some(alert.created_at)),
-        sent,
-        alert.tries.to_string(),
-        show::text(alert.trouble.as_deref()),
-        alert.defect_id.to_string(),
-    ]
+async fn told(store: &Store, limit: u32) -> Result<Vec<Told>, StoreError> {
+    let mut alerts = Vec::new();
+    for row in store.alerts(limit).await? {
+        let text = store.defect(row.defect_id).await?.map(|defect| text::line(&defect));
+        alerts.push(Told { row, text });
+    }
+    Ok(alerts)
+}
+
+/// To whom, and how far that is.
+fn standing(alert: &AlertRow) -> String {
+    let (id, reader) = (alert.id, &alert.target);
+    let trouble = alert.trouble.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+    match (alert.sent_at, alert.dropped_at) {
+        (Some(at), _) => format!("alert {id}, told to {reader} {}", show::moment(Some(at))),
+        (None, Some(at)) => format!("alert {id} to {reader}, given up {}{trouble}", show::moment(Some(at))),
+        (None, None) => {
+            let made = show::moment(Some(alert.created_at));
+            format!("alert {id} to {reader}, waiting since {made}, {} tries{trouble}", alert.tries)
+        }
+    }
 }

@@ -244,6 +244,11 @@ impl Store {
         self.read("show a session", move |db| queries::session(db, id)).await
     }
 
+    /// One defect. `None` when there is none, or it was withdrawn.
+    pub(crate) async fn defect(&self, id: Uuid) -> Result<Option<DefectRow>, StoreError> {
+        self.read("show a defect", move |db| queries::defect(db, id)).await
+    }
+
     /// All devices that were ever heard of.
     pub(crate) async fn devices(&self) -> Result<Vec<DeviceRow>, StoreError> {
         self.read("list devices", queries::devices).await

@@ -97,6 +97,11 @@ pub(super) fn defects(db: &Connection, limit: u32) -> rusqlite::Result<Vec<Defec
     all(db, DEFECTS, [limit], DefectRow::from_row)
 }
 
+/// One defect.
+pub(super) fn defect(db: &Connection, id: Uuid) -> rusqlite::Result<Option<DefectRow>> {
+    db.prepare_cached(DEFECT)?.query_row([id.to_string()], DefectRow::from_row).optional()
+}
+
 /// One inspection with everything in it.
 pub(super) fn session(db: &Connection, id: Uuid) -> rusqlite::Result<Option<SessionDetail>> {
     let id = id.to_string();
