@@ -95,6 +95,8 @@ async fn serve(config: &Config, token: Option<Secret>, store: Store) -> anyhow::
         anyhow::Ok(())
     };
     let result = tokio::select! {
+        // A room that ends because of the stop did not end by itself.
+        biased;
         () = stop.cancelled() => Ok(()),
         result = work => result,
         why = broker.ended() => Err(ended("the broker", &why)),
