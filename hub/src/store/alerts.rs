@@ -138,3 +138,85 @@ pub(super) fn next(db: &Connection) -> rusqlite::Result<Option<Timestamp>> {
     let text: Option<String> = db.prepare_cached(NEXT)?.query_row([], |row| row.get(0)).optional()?.flatten();
     Ok(text.and_then(|text| text.parse().ok()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::{apply, database, defect, device, frame, now, void};
+    use crate::store::uploads;
+    use fieldeye_protocol::digest::Digest;
+
+    fn after(seconds: u64) -> Timestamp {
+        times::after(now(), Duration::from_secs(seconds))
+    }
+
+    fn in_tx<R>(db: &mut Connection, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<R>) -> R {
+        let tx = db.transaction().expect("begun");
+        let value = work(&tx).expect("done");
+        tx.commit().expect("committed");
+        value
+    }
+
+    fn claimed(db: &mut Connection, at: Timestamp) -> Vec<DueAlert> {
+        in_tx(db, |tx| claim(tx, 10, at))
+    }
+
+    #[test]
+    fn due_with_its_picture_or_after_ten_seconds_without() {
+        let (mut db, cam) = (database(), device("cam-7"));
+        let picture = Digest::of(b"picture");
+        apply(&mut db, &cam, &[frame(30, 1, 1, Some(b"picture")), defect(50, 1, 1, 30, "critical")]);
+        apply(&mut db, &cam, &[frame(31, 1, 1, Some(b"other")), defect(51, 1, 1, 31, "critical")]);
+        assert_eq!(claimed(&mut db, after(9)), []);
+        assert_eq!(next(&db).expect("read"), Some(after(10)));
+        uploads::stored(&db, &picture, 7, "x", now()).expect("stored");
+        let due = claimed(&mut db, after(1));
+        assert_eq!(due.len(), 1, "at once when the picture is there");
+        assert_eq!(
+            (due[0].picture, due[0].target, due[0].defect.id.as_u128()),
+            (Some(picture), AlertTarget::Console, 50)
+        );
+        let due = claimed(&mut db, after(10));
+        assert_eq!(due.iter().map(|due| (due.defect.id.as_u128(), due.picture)).collect::<Vec<_>>(), [(51, None)]);
+        apply(&mut db, &cam, &[frame(32, 1, 1, None), defect(52, 1, 1, 32, "critical")]);
+        assert_eq!(claimed(&mut db, after(0)).len(), 1, "no picture will ever come");
+    }
+
+    #[test]
+    fn a_claim_is_for_one_and_for_a_time() {
+        let (mut db, cam) = (database(), device("cam-7"));
+        apply(&mut db, &cam, &[frame(30, 1, 1, None), defect(50, 1, 1, 30, "critical")]);
+        let first = claimed(&mut db, after(0));
+        assert_eq!((first.len(), claimed(&mut db, after(119)).len()), (1, 0));
+        assert_eq!(next(&db).expect("read"), Some(after(120)));
+        let second = claimed(&mut db, after(120));
+        assert_eq!(second.len(), 1, "who claimed it has died");
+        in_tx(&mut db, release_all);
+        assert_eq!(claimed(&mut db, after(121)).len(), 1, "nobody holds a claim over a restart");
+        let id = first[0].id;
+        in_tx(&mut db, |tx| later(tx, id, Duration::from_secs(60), "busy", after(121)));
+        assert_eq!(claimed(&mut db, after(180)), []);
+        let again = claimed(&mut db, after(181));
+        assert_eq!((again.len(), again[0].tries), (1, 1));
+        in_tx(&mut db, |tx| sent(tx, id, Some(77), after(182)));
+        assert_eq!(claimed(&mut db, after(100_000)), []);
+        assert_eq!(next(&db).expect("read"), None);
+        let row = &list(&db, 10).expect("read")[0];
+        assert_eq!((row.sent_rev, row.message_id, row.target.as_str()), (1, Some(77), "console"));
+        apply(&mut db, &cam, &[defect(50, 2, 1, 30, "critical")]);
+        assert_eq!(claimed(&mut db, after(200_000)), [], "told once");
+    }
+
+    #[test]
+    fn what_is_dropped_or_withdrawn_is_not_sent() {
+        let (mut db, cam) = (database(), device("cam-7"));
+        apply(&mut db, &cam, &[frame(30, 1, 1, None), defect(50, 1, 1, 30, "critical")]);
+        let id = claimed(&mut db, after(0))[0].id;
+        in_tx(&mut db, |tx| dropped(tx, id, "the chat is closed", after(1)));
+        assert_eq!(claimed(&mut db, after(100_000)), []);
+        assert_eq!(list(&db, 10).expect("read")[0].trouble.as_deref(), Some("the chat is closed"));
+        apply(&mut db, &cam, &[defect(51, 1, 1, 30, "critical")]);
+        apply(&mut db, &cam, &[void(defect(51, 1, 1, 30, "critical"), 2)]);
+        assert_eq!(claimed(&mut db, after(100_000)), []);
+    }
+}

@@ -243,3 +243,59 @@ const ALL_PARTS: &str = "SELECT DISTINCT device_id, sha256 FROM field_eye_blob_p
 pub(super) fn with_parts(db: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
     db.prepare_cached(ALL_PARTS)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::{apply, database, device, frame};
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+        #[test]
+        fn ranges_are_what_came(parts in prop::collection::vec((0u64..1000, 1u64..300), 0..30)) {
+            let (mut db, cam) = (database(), device("cam-7"));
+            let whole = vec![1; 1000];
+            let sha256 = Digest::of(&whole);
+            apply(&mut db, &cam, &[frame(30, 1, 1, Some(&whole))]);
+            let mut came = Vec::new();
+            for (offset, length) in parts {
+                let range = [offset, offset + length];
+                let said = part(&db, &cam, &sha256, range).expect("noted");
+                if range[1] <= 1000 {
+                    came.push(range);
+                }
+                let ranges = merge_ranges(came.clone());
+                prop_assert_eq!(said.is_complete(), ranges == [[0, 1000]]);
+                prop_assert_eq!(said, Standing::Wanted { size: 1000, ranges });
+            }
+            let rows: u64 =
+                db.query_row("SELECT count(*) FROM field_eye_blob_parts", [], |row| row.get(0)).expect("counted");
+            prop_assert_eq!(rows, merge_ranges(came).len() as u64, "neighbours are merged");
+        }
+    }
+
+    #[test]
+    fn a_device_cannot_fill_the_store_with_crumbs() {
+        let (mut db, cam) = (database(), device("cam-7"));
+        let whole = vec![1; 20_000];
+        let sha256 = Digest::of(&whole);
+        apply(&mut db, &cam, &[frame(30, 1, 1, Some(&whole))]);
+        db.execute_batch("BEGIN").expect("begun");
+        for at in MOST_PIECES as u64 - 2..MOST_PIECES as u64 + 2 {
+            // As many pieces as there may be, without writing each of them the slow way.
+            if at == MOST_PIECES as u64 - 2 {
+                let mut add = db.prepare(ADD_PART).expect("prepared");
+                for piece in 0..at {
+                    add.execute(params![cam.as_str(), sha256.to_string(), piece * 2, 1]).expect("written");
+                }
+            }
+            part(&db, &cam, &sha256, [at * 2, at * 2 + 1]).expect("noted");
+        }
+        let Standing::Wanted { ranges, .. } = standing(&db, &cam, &sha256).expect("read") else { panic!("wanted") };
+        assert_eq!(ranges.len(), MOST_PIECES);
+        let filled = part(&db, &cam, &sha256, [0, 20_000]).expect("noted");
+        assert!(filled.is_complete(), "what closes gaps is always taken");
+    }
+}
