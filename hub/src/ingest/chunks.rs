@@ -21,8 +21,13 @@ impl Desk {
     ) -> Result<Option<Standing>, StoreError> {
         let mut standing = self.store.blob_standing(device.clone(), *sha256).await?;
         let whole = match &standing {
+            Standing::Unnamed { .. } if bytes.is_empty() => {
+                // A device may ask before a hub that is new to it was told the records: the answer shows it which hub
+                // this is, and that nothing is here.
+                return Ok(Some(Standing::Wanted { size: 0, ranges: vec![] }));
+            }
             Standing::Unnamed { elsewhere: false } => {
-                // A hub whose records were lost will be told them again: "refused" would be for ever.
+                // A record may still name it: "refused" would be for ever.
                 tracing::warn!(%device, %sha256, "a chunk of a blob that nobody has named");
                 return Ok(None);
             }

@@ -94,7 +94,14 @@ pub(super) async fn converse(
         }
     };
     // Nothing new is begun; what is under way may still be answered.
-    let rest = async { while work.tasks.join_next().await.is_some() {} };
+    let rest = async {
+        loop {
+            tokio::select! {
+                done = work.tasks.join_next() => if done.is_none() { break },
+                Some(_) = events.recv() => {}
+            }
+        }
+    };
     if timeout(DRAIN, rest).await.is_err() {
         tracing::warn!(open = work.tasks.len(), "messages that were under way have no answer; they come again");
     }

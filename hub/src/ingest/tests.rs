@@ -121,7 +121,8 @@ async fn what_is_no_batch_is_answered_kept_and_survived() {
     let mut newer = serde_json::to_value(&own).expect("JSON");
     newer["v"] = json!(2);
     let json = |value: &serde_json::Value| serde_json::to_vec(value).expect("JSON");
-    let cases: [(Vec<u8>, Option<&str>, Option<Uuid>, &str); 7] = [
+    type Case<'a> = (Vec<u8>, Option<&'a str>, Option<Uuid>, &'a str);
+    let cases: [Case<'_>; 7] = [
         (b"not zstd".to_vec(), Some(batch::CONTENT_TYPE_ZSTD), None, "zstd"),
         (b"{\"v\":1".to_vec(), Some(batch::CONTENT_TYPE_JSON), None, "JSON"),
         (vec![], None, None, "JSON"),
@@ -236,12 +237,22 @@ async fn another_content_is_discarded_and_refused_after_the_third_time() {
 async fn a_blob_is_taken_only_from_those_who_named_it() {
     let world = World::new();
     let (whole, ask) = (content(1000), Digest::of(&content(1000)));
+    assert_eq!(
+        world.state_of("cam-7", ask, 0, b"").await,
+        (BlobState::Wanted, vec![]),
+        "the device learns who is here"
+    );
     assert_eq!(world.chunk("cam-7", ask, 0, &whole).await, None, "nobody has named it: it may still be named");
     world.batch("cam-7", &[frame(30, 1, 1, Some(&whole))]).await;
     let ack = world.chunk("cam-8", ask, 0, &whole).await.expect("an answer");
     assert_eq!((ack.state, ack.ranges), (BlobState::Refused, vec![]));
     assert_eq!((world.files("blobs"), world.files("parts")), (0, 0));
     world.chunk("cam-7", ask, 0, &whole[..600]).await;
+    assert_eq!(
+        world.state_of("cam-8", ask, 0, b"").await,
+        (BlobState::Wanted, vec![]),
+        "what others have is no answer"
+    );
     world.batch("cam-8", &[frame(31, 1, 2, Some(&whole))]).await;
     assert_eq!(world.state_of("cam-8", ask, 0, b"").await, (BlobState::Wanted, vec![]), "parts are each device's own");
     assert_eq!(world.state_of("cam-8", ask, 0, &whole).await.0, BlobState::Stored);

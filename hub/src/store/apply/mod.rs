@@ -205,7 +205,7 @@ fn one(db: &Connection, context: &Context<'_>, record: &Record, parents: &mut Pa
             touched.sessions.insert(id);
         }
         RecordKind::Pause => {
-            touched.sessions.extend(known.and_then(|(.., session)| session).into_iter().chain(session))
+            touched.sessions.extend(known.and_then(|(.., session)| session).into_iter().chain(session));
         }
         RecordKind::Defect => {
             if content.severity() == Some(Severity::Critical) {
