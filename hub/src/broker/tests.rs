@@ -5,7 +5,8 @@ use bytes::Bytes;
 use fieldeye_base::exit::Exit;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
-    ConnectReturnCode, Filter, LastWill, Packet, PubAckReason, Publish, SubscribeReasonCode,
+    ConnectProperties, ConnectReturnCode, Filter, LastWill, LastWillProperties, Packet, PubAckReason, Publish,
+    SubscribeReasonCode,
 };
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, MqttOptions};
 use tokio::sync::mpsc;
@@ -166,6 +167,41 @@ async fn states_and_wills_are_kept_for_hubs_that_come_later() {
     let mut later = Client::connect(hub_options(&broker)).await.expect("the hub is let in");
     assert_eq!(later.subscribe(fieldeye_protocol::topic::HUB_STATE_FILTER).await, granted());
     assert_eq!(&later.message().await.payload[..], b"gone");
+}
+
+#[tokio::test]
+async fn a_device_that_is_soon_back_was_never_gone() {
+    let broker = broker().await;
+    let mut hub = Client::connect(hub_options(&broker)).await.expect("the hub is let in");
+    assert_eq!(hub.subscribe(fieldeye_protocol::topic::HUB_STATE_FILTER).await, granted());
+    let delay = Duration::from_secs(1);
+    let device = || {
+        let mut options = options(&broker, "cam-7");
+        let properties = LastWillProperties {
+            delay_interval: Some(1),
+            payload_format_indicator: None,
+            message_expiry_interval: None,
+            content_type: None,
+            response_topic: None,
+            correlation_data: None,
+            user_properties: Vec::new(),
+        };
+        let topic = "fieldeye/v1/cam-7/state";
+        options.set_last_will(LastWill::new(topic, "gone", QoS::AtLeastOnce, true, Some(properties)));
+        options.set_clean_start(false);
+        options.set_connect_properties(ConnectProperties {
+            session_expiry_interval: Some(60),
+            ..ConnectProperties::new()
+        });
+        Client::connect(options)
+    };
+    drop(device().await.expect("a device is let in"));
+    let back = device().await.expect("it is let in again");
+    assert!(timeout(2 * delay, hub.message()).await.is_err(), "it is there");
+    let cut = tokio::time::Instant::now();
+    drop(back);
+    assert_eq!(&hub.message().await.payload[..], b"gone");
+    assert!(cut.elapsed() >= delay, "too early: {:?}", cut.elapsed());
 }
 
 #[tokio::test]
