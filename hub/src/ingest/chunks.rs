@@ -128,7 +128,7 @@ impl Desk {
         match assembled {
             Assembled::Good => {
                 let senders = self.store.blob_stored(*sha256, size, Blobs::key(sha256)).await?;
-                tracing::info!(%device, %sha256, size, "a blob is stored");
+                tracing::debug!(%device, %sha256, size, "a blob is stored");
                 for sender in senders {
                     self.discard(&sender, sha256).await;
                 }

@@ -117,7 +117,7 @@ impl Desk {
         }
         let (presence, boot, connection) = (state.presence, state.boot, state.connection);
         if self.store.device_state(state, live).await? {
-            tracing::info!(%device, ?presence, boot, connection, "a device says how it stands");
+            tracing::info!(%device, ?presence, boot, connection, "a device came or went");
         }
         Ok(())
     }

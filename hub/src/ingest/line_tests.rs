@@ -215,7 +215,8 @@ async fn a_store_that_cannot_write_takes_the_line_down_until_it_can() {
 async fn retained_states_are_heard_at_the_start() {
     let world = World::start().await;
     let device = world.device("cam-7").await;
-    let state = r#"{"v":1,"device":"cam-7","presence":"online","boot":3,"connection":1,"agent":"0.1.0"}"#;
+    let state = r#"{"v":1,"device":"cam-7","presence":"online","boot":3,"connection":1,"agent":"0.1.0",
+        "clock":{"wall":"2026-01-01T00:00:00Z","boot":3,"mono_ms":5,"synced":true}}"#;
     let topic = topic::up(&device.id, &UpTopic::State);
     let mut changes = world.store.changes();
     device.client.publish(topic, QoS::AtLeastOnce, true, state).await.expect("queued");
@@ -229,6 +230,8 @@ async fn retained_states_are_heard_at_the_start() {
         }
     };
     timeout(SOON, wait).await.expect("in time");
+    let offset = world.store.devices().await.expect("read")[0].clock_offset_ms;
+    assert!(offset.is_some(), "it was just said");
     // Another hub, which was not there when it was said.
     let dir = tempfile::tempdir().expect("dir");
     let store = Store::open(dir.path(), Audience::Console).expect("opened");

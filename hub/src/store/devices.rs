@@ -15,7 +15,7 @@ pub(super) fn seen(db: &Connection, device: &DeviceId, now: Timestamp) -> rusqli
     db.prepare_cached(SEEN)?.execute(params![device.as_str(), times::text(now)]).map(drop)
 }
 
-const NEWEST: &str = "SELECT boot, connection FROM field_eye_devices WHERE id = ?1";
+const NEWEST: &str = "SELECT boot, connection, presence FROM field_eye_devices WHERE id = ?1";
 const STATE: &str = "INSERT INTO field_eye_devices (id, presence, boot, connection, agent_version, model_name,
         model_version, model_sha256, clock_wall, clock_synced, clock_offset_ms, queue_records, queue_blobs,
         queue_bytes, state_at, last_seen_at, created_at)
@@ -36,14 +36,15 @@ const OFFLINE: &str = "UPDATE field_eye_devices SET presence = 'offline', boot =
 /// A device has said how it stands, or its last will has. `live` is false for a state that the broker had kept.
 ///
 /// An "offline" of a connection before the newest is old news and changes nothing; an "online" always counts, since
-/// a device whose disk was replaced counts its starts from the beginning. Gives whether anything was written.
+/// a device whose disk was replaced counts its starts from the beginning. Gives whether it came or went.
 pub(super) fn state(db: &Connection, state: &DeviceState, live: bool, now: Timestamp) -> rusqlite::Result<bool> {
     let device = state.device.as_str();
     let (boot, connection) = (clamp(state.boot), clamp(state.connection));
+    let newest: Option<(i64, i64, String)> =
+        db.prepare_cached(NEWEST)?.query_row([device], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
+    let was = |presence: &str| newest.as_ref().is_some_and(|(.., known)| known == presence);
     if state.presence == Presence::Offline {
-        let newest: Option<(i64, i64)> =
-            db.prepare_cached(NEWEST)?.query_row([device], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-        if newest.is_some_and(|newest| (boot, connection) < newest) {
+        if newest.as_ref().is_some_and(|(b, c, _)| (boot, connection) < (*b, *c)) {
             return Ok(false);
         }
         if newest.is_none() {
@@ -51,7 +52,7 @@ pub(super) fn state(db: &Connection, state: &DeviceState, live: bool, now: Times
         }
         // The last will was written when the connection began: all else in it is older than what is known.
         db.prepare_cached(OFFLINE)?.execute(params![device, boot, connection, times::text(now)])?;
-        return Ok(true);
+        return Ok(!was("offline"));
     }
     let model = state.model.as_ref();
     let clock = state.clock.as_ref();
@@ -78,7 +79,7 @@ pub(super) fn state(db: &Connection, state: &DeviceState, live: bool, now: Times
         let moment = if live { Moment::heard(at, now) } else { Moment::from(at) };
         boots::learn(db, &state.device, &[moment])?;
     }
-    Ok(true)
+    Ok(!was("online"))
 }
 
 fn clamp(number: u64) -> i64 {
@@ -124,6 +125,7 @@ mod tests {
             |presence, boot, connection| state(&db, &said(presence, boot, connection), true, now()).expect("written");
         assert!(say(Presence::Offline, 2, 4), "of a device that nobody knew");
         assert!(say(Presence::Online, 2, 5));
+        assert!(!say(Presence::Online, 2, 5), "no news");
         assert!(!say(Presence::Offline, 2, 4));
         assert!(!say(Presence::Offline, 1, 9));
         assert_eq!(presence(&db), ("online".to_owned(), 2, 5));
@@ -131,6 +133,30 @@ mod tests {
         assert_eq!(presence(&db), ("offline".to_owned(), 2, 5));
         assert!(say(Presence::Online, 1, 1), "its disk was replaced");
         assert_eq!(presence(&db), ("online".to_owned(), 1, 1));
+    }
+
+    #[test]
+    fn the_hubs_clock_is_better_than_none_and_the_devices_own_better_still() {
+        let (mut db, cam) = (testing::database(), device("cam-7"));
+        let at = |mono_ms, wall: &str, synced| At { wall: wall.parse().expect("time"), boot: 5, mono_ms, synced };
+        let event = |n, at| fieldeye_protocol::record::Record { at, ..testing::event(n, 1, "x") };
+        let observed = |db: &Connection, n: u128| -> (String, String) {
+            let sql = "SELECT observed_at, time_quality FROM field_eye_events WHERE id = ?1";
+            db.query_row(sql, [testing::id(n).to_string()], |row| Ok((row.get(0)?, row.get(1)?))).expect("there")
+        };
+        let corrected = |time: &str| (time.to_owned(), "corrected".to_owned());
+        testing::apply(&mut db, &cam, &[event(1, at(1_000, "1970-01-01T00:00:01Z", false))]);
+        let mut said = said(Presence::Online, 5, 1);
+        said.clock = Some(at(61_000, "1970-01-01T00:01:01Z", false));
+        state(&db, &said, false, now()).expect("written");
+        assert_eq!(observed(&db, 1).1, "device", "nobody knows how old a kept state is");
+        state(&db, &said, true, now()).expect("written");
+        assert_eq!(observed(&db, 1), corrected("2026-03-01T11:59:00.000Z"));
+        said.clock = Some(at(71_000, "1970-01-01T00:01:11Z", false));
+        state(&db, &said, true, times::after(now(), std::time::Duration::from_secs(99))).expect("written");
+        assert_eq!(observed(&db, 1), corrected("2026-03-01T11:59:00.000Z"), "once is enough");
+        testing::apply(&mut db, &cam, &[event(2, at(81_000, "2026-03-01T12:00:21Z", true))]);
+        assert_eq!(observed(&db, 1), corrected("2026-03-01T11:59:01.000Z"));
     }
 
     #[test]

@@ -177,8 +177,8 @@ impl Store {
         self.write("quarantine a message", work).await
     }
 
-    /// A device has said how it stands. `live` is false for a state that the broker had kept. Gives whether that was
-    /// news.
+    /// A device has said how it stands. `live` is false for a state that the broker had kept. Gives whether it came or
+    /// went.
     pub(crate) async fn device_state(&self, state: DeviceState, live: bool) -> Result<bool, StoreError> {
         self.write("note a device's state", move |tx, now| devices::state(tx, &state, live, now)).await
     }

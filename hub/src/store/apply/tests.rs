@@ -151,7 +151,12 @@ fn a_withdrawn_row_is_gone_for_everybody_and_comes_back_when_found_again() {
         let counts = crate::store::queries::counts(db).expect("counted");
         (counts.sessions, counts.pauses, counts.frames, counts.defects, counts.alerts_open, counts.blobs_wanted)
     };
-    let pause_count = |db: &Connection| value::<u64>(db, "SELECT pause_count FROM field_eye_sessions");
+    let pause_count = |db: &Connection| {
+        let listed: u64 = value(db, "SELECT json_array_length(pauses) FROM field_eye_sessions");
+        let count: u64 = value(db, "SELECT pause_count FROM field_eye_sessions");
+        assert_eq!(listed, count, "the list and its length");
+        count
+    };
     assert_eq!((counts(&db), pause_count(&db)), ((1, 2, 1, 1, 1, 1), 2));
     // A withdrawal says nothing else: whatever stands in its body does not matter.
     let mut odd = void(pause(41, 1, 1, 5.0), 2);
