@@ -2,7 +2,7 @@
 //! and waits for the hub's answers.
 
 use fieldeye_protocol::batch::{self, Ack, Batch, BatchAck};
-use fieldeye_protocol::blob::{BlobRef, BlobState};
+use fieldeye_protocol::blob::{BlobAck, BlobRef, BlobState};
 use fieldeye_protocol::body::{BoundingBox, DefectBody, FrameBody, ModelRef, SessionBody, SessionStatus, Severity};
 use fieldeye_protocol::device::DeviceId;
 use fieldeye_protocol::digest::Digest;
@@ -96,6 +96,34 @@ impl Device {
             _ => None,
         })
         .await;
+    }
+
+    /// Publishes whatever it is told to, wherever.
+    pub async fn send(&mut self, topic: &str, payload: Vec<u8>, content_type: Option<&str>) {
+        let properties =
+            PublishProperties { content_type: content_type.map(str::to_owned), ..PublishProperties::default() };
+        self.client
+            .publish_with_properties(topic, QoS::AtLeastOnce, false, payload, properties)
+            .await
+            .expect("the queue has room");
+    }
+
+    /// Waits for an answer to a batch that is as wanted.
+    pub async fn batch_answer(&mut self, wanted: impl Fn(&BatchAck) -> bool) -> BatchAck {
+        self.answer(|ack| match ack {
+            Ack::Batch(ack) if wanted(&ack) => Some(ack),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Waits for an answer about a picture.
+    pub async fn blob_answer(&mut self, sha256: Digest) -> BlobAck {
+        self.answer(|ack| match ack {
+            Ack::Blob(ack) if ack.blob == sha256 => Some(ack),
+            _ => None,
+        })
+        .await
     }
 
     async fn answer<T>(&mut self, wanted: impl Fn(Ack) -> Option<T>) -> T {

@@ -14,4 +14,6 @@ pub mod ledger;
 pub mod inspect;
 pub mod programs;
 pub mod running;
+#[cfg(target_os = "linux")]
+pub mod small_disk;
 pub mod workspace;

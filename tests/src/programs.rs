@@ -35,3 +35,9 @@ fn program(name: &str, variable: &str) -> PathBuf {
     assert!(path.exists(), "{} is not built: run `cargo build --workspace` first", path.display());
     path
 }
+
+/// Whether these are the programs as they are installed. Limits of time and memory are theirs; those of development are
+/// several times larger and slower.
+pub fn are_released() -> bool {
+    [hub(), agent()].iter().all(|program| program.parent().is_some_and(|folder| folder.ends_with("release")))
+}
