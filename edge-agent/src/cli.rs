@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Run(cmd::run::RunArgs),
     /// Analyse videos, keep what is found, bring it to the hub
     Import(cmd::import::ImportArgs),
+    /// Look at everything that this program needs, and say what to do
+    Doctor(cmd::doctor::DoctorArgs),
     /// Show what is stored here and what still waits for the hub
     Status(cmd::status::StatusArgs),
 }
@@ -79,6 +81,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Inspect(args) => cmd::inspect::run(&args),
         Command::Run(args) => cmd::run::run(&global, &args),
         Command::Import(args) => cmd::import::run(&global, &args),
+        Command::Doctor(args) => cmd::doctor::run(&global, &args),
         Command::Status(args) => cmd::status::run(&global, &args),
     }
 }

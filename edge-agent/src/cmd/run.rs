@@ -29,7 +29,7 @@ const ROLE: &str = "run";
 /// The parts may take so long to come to a stop.
 const LEAVING: Duration = Duration::from_secs(4);
 /// A worker without a sign of life for so long has stopped getting on. A large model takes a while to load.
-const LIFELESS: Duration = Duration::from_secs(20);
+const LIFELESS: Duration = Duration::from_secs(25);
 /// The store must answer within this time.
 const ANSWER: Duration = Duration::from_secs(5);
 

@@ -8,7 +8,6 @@ use fieldeye_base::{console, sqlite};
 use jiff::Timestamp;
 use rusqlite::Connection;
 use serde::Serialize;
-use std::path::Path;
 
 /// Arguments of `status`.
 #[derive(Debug, Args)]
@@ -85,17 +84,12 @@ fn read(db: &Connection, config: &Config) -> rusqlite::Result<Status> {
         unfinished_jobs: jobs::unfinished(db)?,
         hub: Hub {
             url: config.hub.url.clone(),
-            connected: line.is_some_and(|line| line.connected && is_alive(line.process)),
+            connected: line.is_some_and(|line| line.is_up()),
             last_ack: last_ack.and_then(|ms| Timestamp::from_millisecond(ms).ok()),
             store: origin.map(|origin| origin.store.to_string()),
             generation: origin.map(|origin| origin.generation),
         },
     })
-}
-
-/// Whether the process that wrote something down still runs: a killed one could not take it back.
-fn is_alive(process: u32) -> bool {
-    Path::new("/proc").join(process.to_string()).exists()
 }
 
 #[cfg(test)]

@@ -275,10 +275,8 @@ impl Recorder {
     }
 
     fn content(&self) -> Option<Digest> {
-        match self.subject.identity {
-            Identity::File(content) => Some(content),
-            Identity::Live => None,
-        }
+        let Identity::File(content) = self.subject.identity;
+        Some(content)
     }
 
     fn write<F>(&self, what: &'static str, work: F) -> Result<(), StoreError>

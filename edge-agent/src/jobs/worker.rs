@@ -4,6 +4,9 @@
 //! this device can't do for itself (a full disk above all) makes the job wait too; what is wrong with one file ends
 //! that job alone.
 
+#[cfg(test)]
+mod tests;
+
 use crate::analysis::LookError;
 use crate::analysis::findings::{Finding, Identity, Outcome, SourceInfo};
 use crate::jobs::content::{self, Content};
@@ -76,13 +79,18 @@ impl Running {
 
 /// Starts the worker on jobs with numbers up to `up_to`. Call inside a runtime.
 pub(crate) fn start(store: Store, eye: Box<dyn Eye>, up_to: i64, stop: Stop) -> std::io::Result<Running> {
+    start_with(store, eye, up_to, stop, PATIENCE)
+}
+
+fn start_with(store: Store, eye: Box<dyn Eye>, up_to: i64, stop: Stop, patience: Duration) -> std::io::Result<Running> {
     let (trouble, trouble_seen) = watch::channel(None);
     let (ended_sender, ended) = oneshot::channel();
     let (bell, wakes) = sync_channel(1);
     let pulse = Pulse::new();
     let up_to = Arc::new(AtomicI64::new(up_to));
     tokio::spawn(ring(bell.clone(), store.changes(), stop.clone()));
-    let mut worker = Worker { store, eye, stop, wakes, trouble, pulse: pulse.clone(), up_to: Arc::clone(&up_to) };
+    let (own_pulse, own_up_to) = (pulse.clone(), Arc::clone(&up_to));
+    let mut worker = Worker { store, eye, stop, patience, wakes, trouble, pulse: own_pulse, up_to: own_up_to };
     std::thread::Builder::new().name("worker".to_owned()).spawn(move || {
         worker.work();
         drop(worker);
@@ -110,6 +118,7 @@ struct Worker {
     store: Store,
     eye: Box<dyn Eye>,
     stop: Stop,
+    patience: Duration,
     wakes: Receiver<()>,
     trouble: watch::Sender<Trouble>,
     pulse: Pulse,
@@ -143,7 +152,7 @@ impl Worker {
                 Err(error) => {
                     tracing::error!(%error, "the work stands still");
                     self.trouble.send_replace(Some(Arc::new(error)));
-                    let until = Instant::now() + PATIENCE;
+                    let until = Instant::now() + self.patience;
                     while !self.stop.is_cancelled() && Instant::now() < until {
                         self.pulse.beat();
                         self.wait(until.saturating_duration_since(Instant::now()));

@@ -63,8 +63,8 @@ pub(crate) fn ready(db: &Connection, limit: usize) -> rusqlite::Result<Vec<Ready
 }
 
 const STORED: &str = "UPDATE blobs SET state = 'stored', reason = NULL WHERE sha256 = ?1 AND state <> 'stored'";
-const REFUSED: &str =
-    "UPDATE blobs SET state = 'refused', reason = ?2 WHERE sha256 = ?1 AND state IN ('pending', 'ready')";
+// Not one whose record the hub does not have (yet, or any more): it may only not know it.
+const REFUSED: &str = "UPDATE blobs SET state = 'refused', reason = ?2 WHERE sha256 = ?1 AND state = 'ready'";
 
 const WANTED: &str = "UPDATE blobs SET state = 'ready' WHERE sha256 = ?1 AND state = 'stored'";
 
@@ -152,6 +152,7 @@ mod tests {
         named(&mut db, 1, "a", Lane::Backlog);
         named(&mut db, 2, "b", Lane::Urgent);
         assert!(ready_names(&db).is_empty());
+        assert!(!write(&mut db, |tx| refused(tx, &Digest::of(b"a"), "not named")), "it was not offered yet");
         write(&mut db, |tx| outbox::stored(tx, 1));
         assert_eq!(ready_names(&db), ["keyframes/a.jpg"]);
         write(&mut db, |tx| outbox::stored(tx, 2));

@@ -2,6 +2,7 @@
 
 use fieldeye_base::disk;
 use fieldeye_base::exit::{Exit, Failure};
+use rusqlite::ErrorCode;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -43,7 +44,7 @@ pub(crate) enum StoreError {
 
 impl StoreError {
     pub(super) fn database(path: &Path, what: &'static str, source: rusqlite::Error) -> Self {
-        if fieldeye_base::sqlite::is_full(&source) {
+        if fieldeye_base::sqlite::is_full(&source) || is_input_output(&source) && has_no_room(path) {
             Self::full(path)
         } else {
             Self::Database { what, path: path.to_owned(), source }
@@ -74,6 +75,19 @@ impl StoreError {
             Self::File { .. } | Self::Closed => failure,
         }
     }
+}
+
+/// Below this, SQLite can't write a page, grow its shared memory, or make a journal.
+const NEXT_TO_NOTHING: u64 = 256 * 1024;
+
+/// A full disk shows itself in many ways: as a short write, a failed sync, shared memory that can't grow, a journal that
+/// can't be made.
+fn is_input_output(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen))
+}
+
+fn has_no_room(path: &Path) -> bool {
+    disk::room(path.parent().unwrap_or(path)).is_some_and(|room| room.free < NEXT_TO_NOTHING)
 }
 
 impl From<StoreError> for Failure {

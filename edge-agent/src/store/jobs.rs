@@ -195,6 +195,17 @@ pub(crate) fn running(db: &Connection) -> rusqlite::Result<Option<Job>> {
     db.prepare_cached(RUNNING)?.query_row([], from_row).optional()
 }
 
+const FAILED: &str =
+    "SELECT id, path, facts, origin, state, source_sha256, session_id, pauses, defects, message, progress
+    FROM jobs j WHERE state IN ('unreadable', 'bad_model', 'failed')
+        AND NOT EXISTS (SELECT 1 FROM jobs later WHERE later.path = j.path AND later.id > j.id)
+    ORDER BY id DESC LIMIT ?1";
+
+/// Files that could not be analysed and were not asked for again since, newest first.
+pub(crate) fn failed(db: &Connection, limit: usize) -> rusqlite::Result<Vec<Job>> {
+    db.prepare_cached(FAILED)?.query_map([limit], from_row)?.collect()
+}
+
 const SET_PROGRESS: &str = "UPDATE jobs SET progress = ?2, updated_ms = ?3 WHERE id = ?1";
 
 /// Tells whoever waits how far a job is, 0 to 1.
@@ -275,6 +286,7 @@ mod tests {
         write(&mut db, |tx| finish(tx, one, JobState::Done, &found, 5));
         let job = get(&db, one).expect("read").expect("there");
         assert!(job.state.is_final() && job.pauses == 2);
+        assert_eq!(failed(&db, 9).expect("read"), []);
         assert_eq!(unfinished(&db).expect("read"), 0);
         assert_ne!(ask(&mut db, "/a.mp4", "{}", Origin::Person), one, "a finished job can be asked for again");
         write(&mut db, |tx| release_left_over(tx, 604_800_010));
@@ -304,5 +316,8 @@ mod tests {
                 write(&mut db, |tx| begin(tx, deadly, death));
             }
         }
+        assert_eq!(failed(&db, 9).expect("read").len(), 1);
+        ask(&mut db, "/deadly.mp4", "{}", Origin::Person);
+        assert_eq!(failed(&db, 9).expect("read"), [], "somebody tries it again");
     }
 }

@@ -52,6 +52,8 @@ impl Media {
             Some(owner) => owner == store_id.to_string(),
             None => {
                 write_durably(&root, ".store-id", store_id.to_string().as_bytes())?;
+                // The folder itself must survive, too.
+                sync(data_dir).map_err(|error| StoreError::file("write", data_dir, error))?;
                 true
             }
         };
@@ -74,10 +76,12 @@ impl Media {
         let size = jpeg.len() as u64;
         let name = format!("{sha256}.jpg");
         let kept = Kept { sha256, size, path: format!("keyframes/{name}") };
+        let folder = self.root.join("keyframes");
         if self.look(&kept.path, size, &sha256) == Look::Good {
+            // A program that died here before may have left the name behind, but not on the disk.
+            sync(&folder).map_err(|error| StoreError::file("write", &folder, error))?;
             return Ok(kept);
         }
-        let folder = self.root.join("keyframes");
         if disk::room(&folder).is_some_and(|room| room.free < RESERVE.min(room.total / 16) + size) {
             return Err(StoreError::full(&folder.join(&name)));
         }
@@ -147,9 +151,18 @@ fn write_durably(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), StoreErr
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&temporary, &path)?;
-        File::open(folder)?.sync_all()
+        sync(folder)
     };
-    write().map_err(|error| StoreError::file("write", &path, error))
+    write().map_err(|error| {
+        // What did not fit on a full disk must not fill it.
+        let _ = fs::remove_file(&temporary);
+        StoreError::file("write", &path, error)
+    })
+}
+
+/// Makes the names in a folder survive a power cut.
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use fieldeye_base::clock;
 use fieldeye_protocol::device::DeviceId;
 use rusqlite::{Connection, OptionalExtension as _};
+use std::path::Path;
 use uuid::Uuid;
 
 /// Who this store is.
@@ -88,6 +89,13 @@ pub(crate) struct Line {
     pub(crate) process: u32,
     /// Since when.
     pub(crate) since_ms: i64,
+}
+
+impl Line {
+    /// Whether there is a connection now.
+    pub(crate) fn is_up(&self) -> bool {
+        self.connected && Path::new("/proc").join(self.process.to_string()).exists()
+    }
 }
 
 /// Writes down how the line stands.

@@ -44,6 +44,11 @@ pub(crate) fn database_path(data_dir: &Path) -> PathBuf {
     data_dir.join("agent.db")
 }
 
+/// The schema that this program brings: one version for each step.
+pub(crate) fn schema_version() -> u64 {
+    MIGRATIONS.dirs().count() as u64
+}
+
 /// The store of this device. Clones share one database thread.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {

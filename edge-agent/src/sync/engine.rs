@@ -174,7 +174,13 @@ impl Engine<'_> {
     fn deadline(&self) -> Option<Instant> {
         let backlog = self.may_have_more[Lane::Backlog as usize].then_some(self.backlog_from);
         let backlog = backlog.filter(|from| *from > Instant::now());
-        [self.batches.deadline(), self.chunks.deadline(), backlog, self.state_due].into_iter().flatten().min()
+        // Without room nothing can be done about an overdue picture: the next acknowledgement wakes us.
+        let pictures = self.chunks.deadline().filter(|_| self.has_room_for_pictures());
+        [self.batches.deadline(), pictures, backlog, self.state_due].into_iter().flatten().min()
+    }
+
+    fn has_room_for_pictures(&self) -> bool {
+        self.pace.has_room() && self.link.outstanding() < MANY_OUTSTANDING
     }
 
     async fn send_what_may_go(&mut self) -> Result<(), LineError> {
@@ -282,7 +288,7 @@ impl Engine<'_> {
                 }
             }
         }
-        while self.pace.has_room() && self.link.outstanding() < MANY_OUTSTANDING {
+        while self.has_room_for_pictures() {
             let chunk = self.pace.chunk().min(self.max_content);
             match self.chunks.next(Instant::now(), chunk) {
                 None => break,
@@ -408,10 +414,18 @@ impl Engine<'_> {
             tracing::warn!(seq, reason, "the hub rejects a record");
         }
         tracing::debug!(batch = %id, stored = answer.stored.len(), "the hub has a batch");
-        self.origin = Some(origin);
+        self.note_origin(origin, verdict);
         self.batches.answered(id, &answer);
         self.smaller.extend(answer.smaller);
         Ok(())
+    }
+
+    fn note_origin(&mut self, origin: Origin, verdict: Verdict) {
+        self.origin = Some(origin);
+        if verdict == Verdict::CountsAndOffersAgain {
+            // That hub has not heard of these pictures, and would refuse them: their records go first again.
+            self.chunks.clear();
+        }
     }
 
     async fn hear_about_blob(&mut self, ack: BlobAck) -> Result<(), LineError> {
@@ -431,10 +445,11 @@ impl Engine<'_> {
                 }
                 Ok(verdict)
             };
-            if self.line.store.write("take the hub's answer", work).await? == Verdict::TooOld {
+            let verdict = self.line.store.write("take the hub's answer", work).await?;
+            if verdict == Verdict::TooOld {
                 return Ok(());
             }
-            self.origin = Some(origin);
+            self.note_origin(origin, verdict);
         }
         match ack.state {
             BlobState::Stored | BlobState::Refused => {

@@ -48,6 +48,8 @@ pub(super) struct Hub {
     pub(super) origin: (u128, u64),
     /// Largest packet that is taken.
     pub(super) max_packet: Option<u32>,
+    /// Nothing that comes is acknowledged or answered any more.
+    pub(super) frozen: bool,
     /// To cut them.
     pub(super) connections: Vec<TcpStream>,
 }
@@ -143,6 +145,9 @@ fn serve(mut stream: TcpStream, hub: &Mutex<Hub>) {
                         return;
                     }
                     *left -= 1;
+                }
+                if hub.frozen {
+                    continue;
                 }
                 let number = publish.pkid;
                 let mut answers = hub.take(&publish);
@@ -260,8 +265,15 @@ impl Hub {
     }
 
     fn take_chunk(&mut self, sha256: Digest, offset: u64, bytes: &[u8]) -> Ack {
+        let Some((ranges, content)) = self.parts.get_mut(&sha256) else {
+            let mut refused = self.blob_ack(sha256);
+            if let Ack::Blob(ack) = &mut refused {
+                ack.state = BlobState::Refused;
+                ack.reason = Some("no record names it".to_owned());
+            }
+            return refused;
+        };
         self.picture_bytes += bytes.len() as u64;
-        let (ranges, content) = self.parts.get_mut(&sha256).expect("a record named it before");
         let end = offset + bytes.len() as u64;
         content[offset as usize..end as usize].copy_from_slice(bytes);
         ranges.push([offset, end]);
@@ -275,7 +287,7 @@ impl Hub {
     }
 
     fn blob_ack(&self, sha256: Digest) -> Ack {
-        let (ranges, _) = &self.parts[&sha256];
+        let ranges = self.parts.get(&sha256).map(|(ranges, _)| ranges.clone()).unwrap_or_default();
         let state = match (self.pictures.contains_key(&sha256), ranges.is_empty()) {
             (true, _) => BlobState::Stored,
             (false, true) => BlobState::Wanted,
@@ -285,7 +297,7 @@ impl Hub {
             v: 1,
             blob: sha256,
             state,
-            ranges: ranges.clone(),
+            ranges,
             reason: None,
             store: Uuid::from_u128(self.origin.0),
             generation: self.origin.1,

@@ -180,7 +180,8 @@ async fn rejected_records_stay_here_and_block_nothing() {
     }
     device.connect(peer.address());
     device.drained().await;
-    assert_eq!((device.depth().await.rejected, peer.hub().records.len()), (1, 2));
+    let rejected = device.depth().await.rejected;
+    assert_eq!((rejected, peer.hub().records.len()), (1, 2));
     let list = device.store.read("list", |db| outbox::rejected_list(db, 10)).await.expect("read");
     assert_eq!(list[0].reason, "I do not like it");
 }
@@ -194,7 +195,8 @@ async fn a_batch_that_the_hub_cannot_read_comes_in_pieces() {
     }
     device.connect(peer.address());
     device.drained().await;
-    assert_eq!((peer.hub().records.len(), device.depth().await.rejected), (9, 0));
+    let rejected = device.depth().await.rejected;
+    assert_eq!((rejected, peer.hub().records.len()), (0, 9));
 }
 
 #[tokio::test]
@@ -232,7 +234,10 @@ async fn another_hub_store_gets_everything_and_an_old_generation_is_not_heard() 
     device.connect(peer.address());
     device.put(2, "y", Lane::Backlog).await;
     device.drained().await;
-    assert_eq!((peer.hub().records.len(), peer.hub().pictures.len()), (3, 1), "all of it, though only one was new");
+    {
+        let hub = peer.hub();
+        assert_eq!((hub.records.len(), hub.pictures.len()), (3, 1), "all of it, though only one was new");
+    }
     peer.hub().origin = (2, 0);
     device.put(3, "z", Lane::Backlog).await;
     let mut changes = device.store.changes();
@@ -273,4 +278,60 @@ async fn a_hub_that_comes_late_is_found() {
     let begun = std::time::Instant::now();
     device.disconnect().await;
     assert!(begun.elapsed() < Duration::from_secs(2), "a stop does not wait for the next attempt");
+}
+
+/// Processor time that this thread has used, in ticks of 10 ms.
+fn ticks() -> u64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/stat").expect("the kernel tells");
+    let behind_name = stat.rsplit_once(')').expect("a name in brackets").1;
+    behind_name.split_ascii_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number")).sum()
+}
+
+#[tokio::test]
+async fn a_hub_that_says_nothing_any_more_is_waited_for_without_work() {
+    let peer = Peer::start(Hub::new(1));
+    let mut device = Device::new();
+    device.put(1, "x", Lane::Backlog).await;
+    device.connect(peer.address());
+    device.drained().await;
+    for n in 0..12 {
+        device.put_picture(100 + n, &picture(30_000 + n as u64)).await;
+    }
+    // It freezes while pictures are on their way.
+    let mut changes = device.store.changes();
+    while device.depth().await.blobs > 6 {
+        changes.changed().await.expect("the store lives");
+    }
+    peer.hub().frozen = true;
+    // Longer than answers take to be overdue.
+    let begun = (std::time::Instant::now(), ticks());
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let (elapsed, used) = (begun.0.elapsed(), ticks() - begun.1);
+    assert!(used * 10 < elapsed.as_millis() as u64 / 5, "{used} ticks in {elapsed:?}");
+    peer.hub().frozen = false;
+    peer.cut();
+    device.drained().await;
+    assert_eq!(peer.hub().pictures.len(), 12);
+}
+
+#[tokio::test]
+async fn a_restored_hub_hears_of_pictures_before_it_gets_them() {
+    let peer = Peer::start(Hub::new(1));
+    let mut device = Device::new();
+    device.connect(peer.address());
+    for n in 0..10 {
+        device.put_picture(100 + n, &picture(200_000 + n as u64)).await;
+    }
+    let mut changes = device.store.changes();
+    while device.depth().await.blobs > 8 {
+        changes.changed().await.expect("the store lives");
+    }
+    {
+        let mut hub = peer.hub();
+        *hub = Hub { origin: (1, 2), states: std::mem::take(&mut hub.states), ..Hub::new(1) };
+    }
+    device.put(1, "new", Lane::Backlog).await;
+    device.drained().await;
+    let depth = device.depth().await;
+    assert_eq!((peer.hub().pictures.len(), depth.rejected), (10, 0), "{depth:?}");
 }

@@ -45,6 +45,7 @@ CREATE TABLE jobs (
     updated_ms    INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX jobs_unfinished ON jobs (id) WHERE state IN ('waiting', 'running');
+CREATE INDEX jobs_of_path ON jobs (path);
 
 -- Files that were read to their end, and as what: a watched folder is not read anew at each start.
 CREATE TABLE files (

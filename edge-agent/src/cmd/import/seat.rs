@@ -92,7 +92,7 @@ impl Seat {
         }
         let line = self.store.read("read how the line stands", meta::line).await?;
         if let Place::Guest { line_is_up, .. } = &mut self.place {
-            *line_is_up = line.is_some_and(|line| line.connected);
+            *line_is_up = line.is_some_and(|line| line.is_up());
         }
         Ok(())
     }
