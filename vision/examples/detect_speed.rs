@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (width, height): (u32, u32) = (width.parse()?, height.parse()?);
     let (w, h) = (width as usize, height as usize);
     let (half_w, half_h) = (w.div_ceil(2), h.div_ceil(2));
-    let noise = |length: usize| (0..length).map(|n| (n * 2_654_435_761 >> 13) as u8).collect::<Vec<u8>>();
+    let noise = |length: usize| (0..length).map(|n| ((n * 2_654_435_761) >> 13) as u8).collect::<Vec<u8>>();
     let planes = vec![(noise(w * h), w), (noise(half_w * half_h), half_w), (noise(half_w * half_h), half_w)];
     let picture = Picture::new(Layout::I420, (width, height), planes, Colour::BT709, Orientation::default())?;
 

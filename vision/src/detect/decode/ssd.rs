@@ -32,7 +32,7 @@ pub(super) fn decode(reader: &Reader<'_>) -> Result<Vec<Candidate>, String> {
     let candidates = boxes.rows().zip(scores.rows()).filter_map(|(place, scores)| {
         let (class_id, score) = greatest(scores[background..].iter().copied())?;
         let &[left, top, right, bottom] = place else { return None };
-        (score >= reader.floor).then(|| Candidate {
+        (score >= reader.floor).then_some(Candidate {
             class_id,
             score,
             left: left * width,
