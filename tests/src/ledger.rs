@@ -107,11 +107,16 @@ pub fn same(one: &Value, other: &Value) -> bool {
     }
 }
 
+/// Files below a folder, but for the mark that says whose folder it is.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let mut found = Vec::new();
     for path in entries.map(|entry| entry.expect("a readable folder").path()) {
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if !path.ends_with(".store-id") {
+            found.push(path);
+        }
     }
     found
 }
