@@ -11,6 +11,7 @@ use crate::cli::Global;
 use crate::config::Config;
 use crate::jobs::facts::Facts;
 use crate::jobs::scan;
+use crate::store::StoreError;
 use crate::store::jobs::{Job, JobState};
 use crate::store::outbox::Depth;
 use bar::Bar;
@@ -139,9 +140,9 @@ pub(crate) fn run(global: &Global, args: &ImportArgs) -> anyhow::Result<()> {
     let hub = Hub { url: config.hub.url.clone(), synced: depth.is_empty(), waiting: depth, rejected: depth.rejected };
     let report = Report { files, hub };
     if args.json {
-        console::say_json(&report)?
+        console::say_json(&report)?;
     } else {
-        say(&report, &outcome.line, args.wait_synced.is_some())
+        say(&report, &outcome.line, args.wait_synced.is_some());
     }
     verdict(&report, &outcome.line, args.wait_synced).map_or(Ok(()), |failure| Err(failure.into()))
 }
@@ -173,19 +174,22 @@ async fn attend(
     let jobs = loop {
         let (jobs, running) = seat.look(&ids).await?;
         bar.show(&jobs, running.as_ref(), seat.holder());
-        let hindered = jobs.iter().filter(|job| !job.state.is_final()).find_map(|job| job.message.clone());
-        if hindered.is_some() && hindered != told {
-            bar.hide_for(|| console::complain(&format!("waiting: {}", hindered.as_deref().unwrap_or_default())));
-            told = hindered;
-        }
         if jobs.iter().all(|job| job.state.is_final()) {
             break jobs;
         }
-        if let Some(failure) = seat.trouble() {
-            return Err(failure.into());
+        let hindered = match seat.trouble().as_deref() {
+            // Whoever makes room need not start anything again.
+            Some(error @ StoreError::Full { .. }) => Some(error.to_string()),
+            Some(error) => return Err(error.failure().into()),
+            None => jobs.iter().filter(|job| !job.state.is_final()).find_map(|job| job.message.clone()),
+        };
+        if hindered.is_some() && hindered != told {
+            let text = hindered.as_deref().unwrap_or_default();
+            bar.hide_for(|| console::complain(&format!("{text}; waiting, everything found so far is kept")));
+            told = hindered;
         }
         seat.succeed(config, stop).await?;
-        pause(seat, stop).await.map_err(|()| stopped(seat, "the files that are not done wait"))?;
+        pause(stop).await.map_err(|()| stopped(seat, "the files that are not done wait"))?;
     };
     let mut sessions: Vec<String> = jobs.iter().filter_map(|job| job.session_id.clone()).collect();
     sessions.sort();
@@ -206,16 +210,15 @@ async fn attend(
         }
         bar.wait_for_hub(&depth);
         seat.succeed(config, stop).await?;
-        pause(seat, stop).await.map_err(|()| stopped(seat, &format!("{depth} wait for the hub")))?;
+        pause(stop).await.map_err(|()| stopped(seat, &format!("{depth} wait for the hub")))?;
     }
 }
 
-/// Waits a moment, or until something changes; an error when the program is to stop.
-async fn pause(seat: &Seat, stop: &Stop) -> Result<(), ()> {
+/// Waits a moment; an error when the program is to stop.
+async fn pause(stop: &Stop) -> Result<(), ()> {
     tokio::select! {
         () = stop.cancelled() => Err(()),
         () = tokio::time::sleep(PERIOD) => Ok(()),
-        () = seat.broken() => Ok(()),
     }
 }
 
@@ -227,26 +230,39 @@ fn stopped(seat: &Seat, waiting: &str) -> Failure {
     }
 }
 
-fn say(report: &Report, line: &Standing, waited: bool) {
-    for file in &report.files {
-        let File { path, pauses, defects, .. } = file;
-        let message = file.message.as_deref().unwrap_or("no reason is known");
-        let found = |session: &str| format!("{path}: {pauses} pauses, {defects} defects, session {session}");
-        let text = match (file.state, &file.session_id) {
-            (JobState::Done, Some(session)) if file.message.is_some() => {
-                format!("{}; a part could not be looked at: {message}", found(session))
-            }
-            (JobState::Known, Some(session)) => format!("{} ({message})", found(session)),
-            (JobState::Unreadable, Some(session)) => {
-                format!("{}; it can't be read to its end: {message}", found(session))
-            }
-            (JobState::Done | JobState::Known, session) => found(session.as_deref().unwrap_or("unknown")),
-            (JobState::Unreadable, None) => format!("{path}: can't be read: {message}"),
-            (JobState::BadModel, _) => format!("{path}: not analysed: {message}"),
-            (JobState::Failed | JobState::Waiting | JobState::Running, _) => format!("{path}: failed: {message}"),
+impl File {
+    /// What came of it, for a person.
+    fn line(&self) -> String {
+        let found = |session: &str| {
+            let (pauses, defects) = (counted(self.pauses, "pause"), counted(self.defects, "defect"));
+            format!("{}: {pauses}, {defects}, session {session}", self.path)
         };
-        console::say(&text);
+        let message = self.message.as_deref();
+        match (self.state, self.session_id.as_deref()) {
+            (JobState::Known, Some(session)) => {
+                format!("{} ({})", found(session), message.unwrap_or("analysed before"))
+            }
+            (_, Some(session)) => match message {
+                Some(why) => format!("{}; not all of it could be looked at: {why}", found(session)),
+                None => found(session),
+            },
+            (_, None) => self.trouble(),
+        }
     }
+
+    /// Why it was not analysed, with its path.
+    fn trouble(&self) -> String {
+        let message = self.message.as_deref().unwrap_or("no reason is known");
+        if message.contains(&self.path) { message.to_owned() } else { format!("{}: {message}", self.path) }
+    }
+}
+
+fn counted(number: u64, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
+fn say(report: &Report, line: &Standing, waited: bool) {
+    report.files.iter().for_each(|file| console::say(&file.line()));
     let Hub { url, waiting, rejected, synced } = &report.hub;
     if *synced {
         if report.files.iter().any(|file| file.session_id.is_some()) {
@@ -260,30 +276,22 @@ fn say(report: &Report, line: &Standing, waited: bool) {
         console::say(&format!("{waiting} wait for the hub at {url}{why}: the next `run` or `import` brings them"));
     }
     if *rejected > 0 {
-        console::say(&format!("The hub rejected {rejected} things: `fieldeye-agent doctor` shows which and why"));
+        console::say(&format!("The hub rejected {rejected} of it: `fieldeye-agent doctor` shows what and why"));
     }
 }
 
 /// Why the import was not a full success; the files' own troubles come before the hub's.
 fn verdict(report: &Report, line: &Standing, wait_synced: Option<u64>) -> Option<Failure> {
     let all = report.files.len();
-    let of = |state: JobState| report.files.iter().filter(|file| file.state == state).collect::<Vec<_>>();
     let say = |exit: Exit, state: JobState, what: &str| {
-        let files = of(state);
-        let first = files.first()?;
-        let message = first.message.as_deref().unwrap_or("no reason is known");
-        let text = match all {
-            1 => format!("{}: {message}", first.path),
-            _ => format!("{} of {all} files {what}, the first is {}: {message}", files.len(), first.path),
-        };
+        let files: Vec<&File> = report.files.iter().filter(|file| file.state == state).collect();
+        let first = files.first()?.trouble();
+        let text = if all == 1 { first } else { format!("{} of {all} files {what}: {first}", files.len()) };
         Some(Failure::new(exit, text))
     };
     say(Exit::BadModel, JobState::BadModel, "were not analysed")
         .or_else(|| say(Exit::Failed, JobState::Failed, "failed"))
-        .or_else(|| {
-            say(Exit::Unreadable, JobState::Unreadable, "can't be read")
-                .map(|failure| failure.hint("`fieldeye-agent inspect FILE` tells more about one file"))
-        })
+        .or_else(|| say(Exit::Unreadable, JobState::Unreadable, "can't be read"))
         .or_else(|| {
             let seconds = wait_synced?;
             let Hub { url, synced, waiting, rejected } = &report.hub;

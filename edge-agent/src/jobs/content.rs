@@ -43,8 +43,8 @@ pub(crate) fn stamp(metadata: &Metadata) -> String {
 /// The stamp of the file at `path` now, and when it was last written.
 pub(crate) fn look(path: &Path) -> io::Result<(String, Option<Timestamp>)> {
     let metadata = std::fs::metadata(path)?;
-    if metadata.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
+    if !metadata.is_file() {
+        return Err(not_a_file());
     }
     Ok((stamp(&metadata), modified(&metadata)))
 }
@@ -55,11 +55,12 @@ fn modified(metadata: &Metadata) -> Option<Timestamp> {
 
 /// Reads a file to its end; `progress` is told bytes read and bytes in all. `None` when stopped. Blocks.
 pub(crate) fn read(path: &Path, stop: &Stop, mut progress: impl FnMut(u64, u64)) -> io::Result<Option<Content>> {
+    // Asked before it is opened: to open a pipe would wait for its other end.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(not_a_file());
+    }
     let mut file = File::open(path)?;
     let metadata = file.metadata()?;
-    if metadata.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
     let mut hasher = Sha256::new();
     let mut piece = vec![0; PIECE];
     let mut size = 0;
@@ -81,6 +82,10 @@ pub(crate) fn read(path: &Path, stop: &Stop, mut progress: impl FnMut(u64, u64))
     }
     let sha256 = Digest::from_bytes(hasher.finalize().into());
     Ok(Some(Content { sha256, size, modified: modified(&metadata), stamp }))
+}
+
+fn not_a_file() -> io::Error {
+    io::Error::other("it is not a file")
 }
 
 /// The error of a file that is still being written.

@@ -25,7 +25,12 @@ pub(crate) fn expand(paths: &[PathBuf]) -> Found {
             if std::fs::metadata(&path)?.is_dir() { search(&path, &mut found) } else { found.add(path) }
         });
         if let Err(error) = result {
-            found.unreadable.push((path.clone(), error.to_string()));
+            let why = match error.kind() {
+                io::ErrorKind::NotFound => "it does not exist; check the path".to_owned(),
+                io::ErrorKind::PermissionDenied => "this user may not read it; change its permissions".to_owned(),
+                _ => error.to_string(),
+            };
+            found.unreadable.push((path.clone(), why));
         }
     }
     found

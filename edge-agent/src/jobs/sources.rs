@@ -150,15 +150,15 @@ mod tests {
         let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
         File::options().write(true).open(&old).expect("opened").set_modified(long_ago).expect("set");
         write(&growing, "x");
-        assert_eq!(look(3), [old.clone()]);
+        assert_eq!(look(3), std::slice::from_ref(&old));
         write(&growing, "xx");
         assert_eq!(look(9), Vec::<PathBuf>::new(), "it grew a moment ago");
         write(&late, "named files need no ending");
-        assert_eq!(look(15), [growing.clone()]);
+        assert_eq!(look(15), [growing]);
         assert_eq!(look(20), [late]);
         write(&old, "another recording");
         assert_eq!(look(22), Vec::<PathBuf>::new());
-        assert_eq!(look(28), [old.clone()], "another content under an old name");
+        assert_eq!(look(28), std::slice::from_ref(&old), "another content under an old name");
         fs::remove_file(&old).expect("removed");
         look(31);
         write(&old, "another recording");

@@ -9,6 +9,7 @@ mod tests;
 
 use crate::analysis::LookError;
 use crate::analysis::findings::{Finding, Identity, Outcome, SourceInfo};
+use crate::capture::{self, Unreadable};
 use crate::jobs::content::{self, Content};
 use crate::jobs::eye::Eye;
 use crate::jobs::facts::Facts;
@@ -206,6 +207,9 @@ impl Worker {
         let unreadable =
             |why: String| Attempt::Over(JobState::Unreadable, Found { message: Some(why), ..Found::default() });
         let path = Path::new(&job.path);
+        if let Err(Unreadable { why }) = capture::check(path) {
+            return Ok(unreadable(why));
+        }
         let model = match self.eye.model() {
             Ok(model) => model,
             Err(failure) => {
@@ -216,7 +220,7 @@ impl Worker {
         let content = match self.content(job)? {
             Ok(Some(content)) => content,
             Ok(None) => return Ok(Attempt::Stopped),
-            Err(error) => return Ok(unreadable(error.to_string())),
+            Err(error) => return Ok(unreadable(format!("{}: {error}", job.path))),
         };
         let looked_with = looked_with(&model, self.eye.rate_hz());
         if let Some(known) = self.known(&content.sha256, &looked_with)? {

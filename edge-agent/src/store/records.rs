@@ -126,11 +126,8 @@ pub(crate) fn body(db: &Connection, id: &str) -> rusqlite::Result<Option<Value>>
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
 }
 
-/// The columns that [`from_row`] reads, starting at the given index.
-pub(super) const COLUMNS: &str =
-    "r.id, r.rev, r.kind, r.session_id, r.frame_id, r.wall_ms, r.boot, r.mono_ms, r.synced, r.body, r.void";
-
-/// Builds the record of a row that selected [`COLUMNS`] from column `first` on.
+/// Builds the record of a row that has, from column `first` on: id, rev, kind, session_id, frame_id, wall_ms, boot,
+/// mono_ms, synced, body, void.
 pub(super) fn from_row(row: &Row<'_>, first: usize) -> rusqlite::Result<Record> {
     let bad = |column: usize, error: Box<dyn std::error::Error + Send + Sync>| {
         rusqlite::Error::FromSqlConversionFailure(first + column, Type::Text, error)

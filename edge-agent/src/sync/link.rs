@@ -133,7 +133,7 @@ impl Link {
 
     /// Subscribes to all that is meant for `device`.
     pub(crate) fn subscribe(&self, device: &DeviceId) -> Result<(), LineError> {
-        self.client.try_subscribe(topic::down_filter(device), QoS::AtLeastOnce).map_err(queue_is_full)
+        self.client.try_subscribe(topic::down_filter(device), QoS::AtLeastOnce).map_err(|error| queue_is_full(&error))
     }
 
     /// Queues a message.
@@ -149,7 +149,7 @@ impl Link {
             PublishProperties { content_type: content_type.map(str::to_owned), ..PublishProperties::default() };
         self.client
             .try_publish_with_properties(topic, QoS::AtLeastOnce, retain, payload, properties)
-            .map_err(queue_is_full)?;
+            .map_err(|error| queue_is_full(&error))?;
         self.queued.push_back(bytes);
         Ok(())
     }
@@ -177,7 +177,7 @@ impl Link {
     }
 }
 
-fn queue_is_full(error: rumqttc::v5::ClientError) -> LineError {
+fn queue_is_full(error: &rumqttc::v5::ClientError) -> LineError {
     LineError::Lost(format!("the queue of the connection does not take a message: {error}"))
 }
 

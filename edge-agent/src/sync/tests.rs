@@ -213,10 +213,11 @@ async fn messages_fit_the_brokers_limit() {
     device.put_picture(100, &picture(20_000)).await;
     device.connect(peer.address());
     device.drained().await;
-    let hub = peer.hub();
-    assert_eq!((hub.records.len(), hub.pictures.len()), (9, 1));
-    assert!(hub.states.iter().all(|state| state.connection == 1), "the broker had no reason to cut the line");
-    drop(hub);
+    {
+        let hub = peer.hub();
+        assert_eq!((hub.records.len(), hub.pictures.len()), (9, 1));
+        assert!(hub.states.iter().all(|state| state.connection == 1), "the broker had no reason to cut the line");
+    }
     assert_eq!(device.depth().await.rejected, 1, "what can never go is set aside");
 }
 
@@ -257,9 +258,10 @@ async fn a_picture_whose_file_changed_is_given_up_with_a_gap() {
     std::fs::write(device.dir.path().join("media").join(path), b"scratch").expect("bent");
     device.connect(peer.address());
     device.drained().await;
-    let hub = peer.hub();
-    assert_eq!((hub.pictures.len(), hub.order.as_slice()), (0, ["frame".to_owned(), "gap".to_owned()].as_slice()));
-    drop(hub);
+    {
+        let hub = peer.hub();
+        assert_eq!((hub.pictures.len(), hub.order.as_slice()), (0, ["frame".to_owned(), "gap".to_owned()].as_slice()));
+    }
     assert_eq!(device.depth().await.rejected, 1);
 }
 

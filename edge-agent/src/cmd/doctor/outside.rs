@@ -6,7 +6,6 @@ use crate::model;
 use crate::store::{self, meta};
 use crate::sync::link::{Introduction, Link, LinkEvent};
 use fieldeye_base::{clock, sqlite};
-use gstreamer::glib::object::ObjectExt as _;
 use gstreamer::prelude::{GstObjectExt as _, PluginFeatureExtManual as _};
 use gstreamer::{Caps, ElementFactory, ElementFactoryType, Rank};
 use std::io::ErrorKind;

@@ -169,20 +169,9 @@ impl Seat {
     }
 
     /// What keeps this process from its work.
-    pub(super) fn trouble(&self) -> Option<Failure> {
+    pub(super) fn trouble(&self) -> worker::Trouble {
         let Place::Own(own) = &self.place else { return None };
-        own.worker.trouble().borrow().as_ref().map(|error| error.failure())
-    }
-
-    /// Waits until this process is kept from its work; for ever if it is not.
-    pub(super) async fn broken(&self) {
-        if let Place::Own(own) = &self.place {
-            let mut trouble = own.worker.trouble();
-            if trouble.wait_for(Option::is_some).await.is_ok() {
-                return;
-            }
-        }
-        std::future::pending().await
+        own.worker.trouble().borrow().clone()
     }
 
     /// Comes to a stop: what was begun is written down, the lock is given back.
