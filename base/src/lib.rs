@@ -13,6 +13,7 @@ pub mod disk;
 pub mod exit;
 pub mod instance;
 pub mod logs;
+pub mod memory;
 pub mod secret;
 pub mod service;
 pub mod sqlite;

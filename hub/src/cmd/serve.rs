@@ -17,7 +17,7 @@ use anyhow::Context as _;
 use fieldeye_base::exit::{Exit, Failure};
 use fieldeye_base::secret::{self, Secret};
 use fieldeye_base::stop::{self, Stop};
-use fieldeye_base::{console, instance, logs, service, sqlite};
+use fieldeye_base::{console, instance, logs, memory, service, sqlite};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -31,11 +31,14 @@ const MOST_BLOCKING: usize = 16;
 const FIRST_CONNECTION: Duration = Duration::from_secs(15);
 /// What is under way at a stop gets this long, all together.
 const DRAIN: Duration = Duration::from_secs(4);
+/// How often memory that is free goes back to the system.
+const GIVE_BACK: Duration = Duration::from_secs(10);
 /// Threads that are stuck in a call of the system are left behind after this time.
 const LEFT_BEHIND: Duration = Duration::from_millis(500);
 
 /// Serves until SIGINT, SIGTERM or Ctrl-C.
 pub(crate) fn run(global: &Global) -> anyhow::Result<()> {
+    memory::stay_small();
     let config = global.load(&[])?.value;
     let token = secret::find(bot::TOKEN)?;
     sqlite::private_dir(&config.data_dir)?;
@@ -90,7 +93,10 @@ async fn serve(config: &Config, token: Option<Secret>, store: Store) -> anyhow::
         service::ready();
         tracing::info!(mqtt = %running.mqtt, health = %running.health, version = env!("CARGO_PKG_VERSION"), "ready");
         console::say(&format!("ready: MQTT on {}, http://{}/health", running.mqtt, running.health));
-        health::watch(&parts, &stop).await;
+        tokio::select! {
+            () = health::watch(&parts, &stop) => {}
+            never = stay_small() => match never {},
+        }
         drop(written);
         anyhow::Ok(())
     };
@@ -144,6 +150,15 @@ async fn first_connection(status: &mut watch::Receiver<IngestStatus>) -> Result<
     match timeout(FIRST_CONNECTION, up).await {
         Ok(Ok(_)) => Ok(()),
         _ => Err(Failure::new(Exit::Failed, "the program can't reach its own broker").hint("the log says more")),
+    }
+}
+
+/// Gives memory back now and then, so that a burst of work does not stay visible for days.
+async fn stay_small() -> std::convert::Infallible {
+    loop {
+        tokio::time::sleep(GIVE_BACK).await;
+        // It says nothing that could be of use.
+        let _ = tokio::task::spawn_blocking(memory::give_back).await;
     }
 }
 
