@@ -1,0 +1,255 @@
+//! `fieldeye-agent import` with the real programs: alone and beside others, with a hub and without, stopped and killed.
+
+#![cfg(unix)]
+
+use fieldeye_tests::agent::{Agent, AgentSetup, Ended};
+use fieldeye_tests::running::{Hub, HubSetup, until};
+use fieldeye_tests::workspace;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// A test fails when something takes longer than this.
+const PATIENT: Duration = Duration::from_secs(90);
+
+/// A small clip: some pauses, seconds to look at.
+fn small() -> PathBuf {
+    workspace::root().join("tests/clips/turned.mp4")
+}
+
+/// A longer clip: long enough to be stopped in the middle.
+fn long() -> PathBuf {
+    workspace::root().join("deploy/demo/lift-hill.mp4")
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+/// A folder with room for videos, a device and a hub.
+struct Site {
+    dir: TempDir,
+    agent: AgentSetup,
+}
+
+impl Site {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        for name in ["agent", "hub", "card"] {
+            std::fs::create_dir(dir.path().join(name)).expect("a folder");
+        }
+        let agent = AgentSetup::new(&dir.path().join("agent"));
+        Self { dir, agent }
+    }
+
+    /// A file on the card.
+    fn card(&self, name: &str) -> PathBuf {
+        self.dir.path().join("card").join(name)
+    }
+
+    fn copy(&self, from: &Path, name: &str) -> PathBuf {
+        let to = self.card(name);
+        std::fs::copy(from, &to).expect("copied");
+        to
+    }
+
+    async fn hub(&self) -> (Hub, HubSetup) {
+        let setup = HubSetup::new(&self.dir.path().join("hub"));
+        (setup.start().await, setup)
+    }
+
+    fn count(&self, sql: &str) -> i64 {
+        self.agent.database().query_row(sql, [], |row| row.get(0)).expect("a count")
+    }
+
+    /// Waits until a query of the agent's database gives more than 0.
+    async fn until_some(&self, what: &str, sql: &str) {
+        let database = self.dir.path().join("agent/agent.db");
+        until(what, PATIENT, || async {
+            let there = database.exists() && rows_exist(&self.agent, sql);
+            there.then_some(())
+        })
+        .await;
+    }
+}
+
+/// Whether a query gives more than 0; not yet, while the database is being made.
+fn rows_exist(agent: &AgentSetup, sql: &str) -> bool {
+    agent.database().query_row(sql, [], |row| row.get::<_, i64>(0)).is_ok_and(|count| count > 0)
+}
+
+async fn rows(hub: &HubSetup, arguments: &[&str]) -> Vec<Value> {
+    let output = hub.command(&[arguments, &["--json"]].concat()).output().await.expect("the hub's program starts");
+    let rows: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    rows.as_array().expect("an array").clone()
+}
+
+fn states(ended: &Ended) -> Vec<String> {
+    let files = ended.json()["files"].as_array().expect("files").clone();
+    files.iter().map(|file| file["state"].as_str().expect("a state").to_owned()).collect()
+}
+
+/// Everything is at the hub, each thing once, and nothing waits here.
+async fn assert_arrived(site: &Site, hub: &HubSetup) {
+    let status = site.agent.run(&["status", "--json"]).await.json();
+    assert_eq!(status["outbox"], json!({"records": 0, "blobs": 0, "bytes": 0}), "{status}");
+    let sessions = rows(hub, &["session", "list"]).await;
+    assert_eq!(i64::try_from(sessions.len()).expect("few"), site.count("SELECT count(*) FROM sessions"));
+    for session in sessions {
+        let id = session["id"].as_str().expect("an id");
+        let pauses = site.count(&format!("SELECT pauses FROM sessions WHERE id = '{id}' AND status = 'closed'"));
+        assert_eq!(session["pause_count"].as_i64(), Some(pauses), "{session}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_hub_everything_is_kept_until_there_is_one() {
+    let site = Site::new();
+    let clip = site.copy(&small(), "a.mp4");
+    let alone = site.agent.run(&["import", "--wait-synced", "1", text(&clip)]).await;
+    assert_eq!(alone.code, Some(6), "{alone:?}");
+    assert!(alone.err.contains("can't be reached") && alone.err.contains("nothing is lost"), "{alone:?}");
+    assert!(alone.out.contains("session"), "what was found is told all the same: {alone:?}");
+    let status = site.agent.run(&["status", "--json"]).await.json();
+    assert_eq!((&status["device"], &status["sessions"]), (&json!("cam-7"), &json!(1)));
+    let waiting = status["outbox"]["records"].as_i64().expect("a number");
+    assert!(waiting > 2 && status["outbox"]["bytes"].as_i64() > Some(1000), "{status}");
+
+    let nobody_waits = site.agent.run(&["import", text(&clip)]).await;
+    assert_eq!(nobody_waits.code, Some(0), "{nobody_waits:?}");
+    assert!(nobody_waits.out.contains("analysed before") && nobody_waits.out.contains("wait for the hub"));
+
+    let (hub, hub_setup) = site.hub().await;
+    let there = site.agent.clone().hub(hub.mqtt());
+    let arguments = ["import", "--wait-synced", "60", "--json", "--technician", "anna", text(&clip)];
+    let arrived = there.run(&arguments).await;
+    assert_eq!(arrived.code, Some(0), "{arrived:?}");
+    assert_eq!(states(&arrived), ["known"], "it is not looked at again");
+    assert_eq!(arrived.json()["hub"]["synced"], true);
+    assert_arrived(&site, &hub_setup).await;
+    let sessions = rows(&hub_setup, &["session", "list"]).await;
+    assert_eq!(sessions[0]["technician_id"], "anna", "what is said later counts too");
+    let records = site.count("SELECT count(*) FROM records");
+    assert_eq!(there.run(&["import", text(&clip)]).await.code, Some(0));
+    assert_eq!(site.count("SELECT count(*) FROM records"), records);
+}
+
+#[tokio::test]
+async fn an_unreadable_file_does_not_cost_the_others() {
+    let site = Site::new();
+    let good = site.copy(&small(), "b-good.mp4");
+    std::fs::write(site.card("a-text.mp4"), "this is no video").expect("written");
+    std::fs::write(site.card("c-empty.mp4"), "").expect("written");
+    std::fs::write(site.card("notes.txt"), "not even called a video").expect("written");
+    let none = site.card("none.mp4");
+    let card = site.dir.path().join("card");
+    let ended = site.agent.run(&["import", text(&card), text(&none)]).await;
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.err.starts_with("fieldeye-agent: 3 of 4 files can't be read"), "{ended:?}");
+    assert_eq!(ended.err.lines().count(), 1, "one line: {ended:?}");
+    let line =
+        |name: &str| ended.out.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("{name}: {ended:?}"));
+    assert!(line(text(&good)).contains(", session "), "{ended:?}");
+    assert!(line("c-empty.mp4").contains("0 bytes") && line("none.mp4").contains("does not exist"), "{ended:?}");
+    assert_eq!(site.count("SELECT count(*) FROM sessions WHERE status = 'closed'"), 1);
+    let none_at_all = site.agent.run(&["import", text(&none)]).await;
+    assert_eq!(none_at_all.code, Some(3), "{none_at_all:?}");
+    std::fs::create_dir(site.card("empty")).expect("a folder");
+    let nothing = site.agent.run(&["import", text(&site.card("empty"))]).await;
+    assert_eq!(nothing.code, Some(3), "{nothing:?}");
+    assert!(nothing.err.contains("there is no video in"), "{nothing:?}");
+}
+
+#[tokio::test]
+async fn usage_and_models_have_their_own_codes() {
+    let site = Site::new();
+    let clip = small();
+    let wrong = site.agent.clone().variable("FIELDEYE_AGENT_SYNC__WINDOW", "0");
+    let ended = wrong.run(&["import", text(&clip)]).await;
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.err.contains("sync.window"), "{ended:?}");
+    assert_eq!(site.agent.run(&["import"]).await.code, Some(2));
+    let model = site.dir.path().join("card");
+    let no_model = site.agent.clone().variable("FIELDEYE_AGENT_MODEL__PATH", text(&model));
+    let ended = no_model.run(&["import", text(&clip)]).await;
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert!(ended.err.contains("model.toml"), "{ended:?}");
+    assert_eq!(site.agent.run(&["import", text(&clip)]).await.code, Some(0), "with a good model it goes on");
+}
+
+#[tokio::test]
+async fn two_at_once_share_the_work() {
+    let site = Site::new();
+    let (first, second) = (site.copy(&long(), "first.mp4"), site.copy(&small(), "second.mp4"));
+    let (hub, hub_setup) = site.hub().await;
+    let there = site.agent.clone().hub(hub.mqtt());
+    let one = there.spawn(&["import", "--wait-synced", "90", text(&first)]);
+    site.until_some("the first works", "SELECT count(*) FROM jobs WHERE state = 'running'").await;
+    let two = there.run(&["import", "--wait-synced", "90", "--json", text(&second), text(&first)]).await;
+    let one = one.ended().await;
+    assert_eq!((one.code, two.code), (Some(0), Some(0)), "{one:?} {two:?}");
+    assert_eq!(states(&two), ["done", "done"], "the first file is the same job for both");
+    assert_eq!(site.count("SELECT count(*) FROM jobs"), 2, "nothing was done twice");
+    assert_arrived(&site, &hub_setup).await;
+}
+
+#[tokio::test]
+async fn a_running_agent_does_the_work() {
+    let site = Site::new();
+    let clip = site.copy(&small(), "a.mp4");
+    let (hub, hub_setup) = site.hub().await;
+    let there = site.agent.clone().hub(hub.mqtt());
+    let agent = there.start(&[]).await;
+    let ended = there.run(&["import", "--wait-synced", "60", text(&clip)]).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_arrived(&site, &hub_setup).await;
+    let status = there.run(&["status", "--json"]).await.json();
+    assert_eq!(status["hub"]["connected"], true, "{status}");
+    let (status, took) = agent.stop().await;
+    assert!(status.success() && took < Duration::from_secs(5), "{status} after {took:?}");
+    let doctor = there.run(&["doctor", "--json"]).await;
+    assert_eq!(doctor.code, Some(0), "{doctor:?}");
+    drop(hub);
+}
+
+/// Whoever waits for a program that dies does its work, and all of it arrives.
+#[tokio::test]
+async fn a_program_that_dies_is_succeeded() {
+    let site = Site::new();
+    let clip = site.copy(&long(), "a.mp4");
+    let (hub, hub_setup) = site.hub().await;
+    let there = site.agent.clone().hub(hub.mqtt());
+    let agent = there.start(&[]).await;
+    let import = there.spawn(&["import", "--wait-synced", "90", text(&clip)]);
+    site.until_some("some of it is found", "SELECT count(*) FROM records WHERE kind = 'pause'").await;
+    agent.kill().await;
+    let ended = import.ended().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(site.count("SELECT deaths FROM jobs"), 1);
+    assert_arrived(&site, &hub_setup).await;
+}
+
+#[tokio::test]
+async fn a_stop_is_clean_and_the_same_command_goes_on() {
+    let site = Site::new();
+    let clip = site.copy(&long(), "a.mp4");
+    let import: Agent = site.agent.spawn(&["import", text(&clip)]);
+    site.until_some("some of it is found", "SELECT count(*) FROM records WHERE kind = 'pause'").await;
+    let begun = std::time::Instant::now();
+    import.signal(libc::SIGINT);
+    let ended = import.ended().await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("stopped") && ended.err.contains("the same command goes on"), "{ended:?}");
+    assert_eq!(site.count("SELECT count(*) FROM jobs WHERE state = 'waiting' AND deaths = 0"), 1);
+    assert_eq!(site.count("SELECT count(*) FROM sessions WHERE status = 'open'"), 1);
+    let ids = "SELECT count(*) FROM records WHERE kind = 'pause' AND void = 0";
+    let before = site.count(ids);
+    let ended = site.agent.run(&["import", "--json", text(&clip)]).await;
+    assert_eq!((ended.code, states(&ended)), (Some(0), vec!["done".to_owned()]), "{ended:?}");
+    let pauses = ended.json()["files"][0]["pauses"].as_i64().expect("a number");
+    assert_eq!(site.count(ids), pauses, "{before} were found before, none is there twice");
+    let inspected = site.agent.run(&["inspect", "--json", text(&clip)]).await.json();
+    assert_eq!(inspected["pauses"].as_array().map(Vec::len), usize::try_from(pauses).ok(), "as many as inspect finds");
+}
