@@ -80,7 +80,7 @@ hub_pid=$!
 mqtt=''
 for ((tries = 0; tries < 300; tries++)); do
   # The file is written when both listeners are there; its process id tells this hub from an earlier one.
-  facts=$(tr -d ' \n' <hub/serve.json 2>/dev/null || true)
+  facts=$(cat hub/serve.json 2>/dev/null | tr -d ' \n' || true)
   case $facts in *"\"pid\":$hub_pid"[,}]*) mqtt=$(sed -n 's/.*"mqtt":"\([^"]*\)".*/\1/p' <<<"$facts") ;; esac
   [ -z "$mqtt" ] || break
   if ! kill -0 "$hub_pid" 2>/dev/null; then
@@ -135,10 +135,10 @@ cat <<EOF
 Report:  $out/report/report.html
 
 What to type next:
+  $bin/fieldeye-hub session list --data-dir "$out/hub"
   make demo VIDEO=path/to/your.mp4
   $bin/fieldeye-agent inspect your.mp4 --out report
   $bin/fieldeye-hub serve                            # then, in another terminal:
   $bin/fieldeye-agent import your.mp4 --wait-synced 60
-  $bin/fieldeye-hub session list
   $bin/fieldeye-hub doctor
 EOF
