@@ -4,12 +4,12 @@ use fieldeye_base::exit::{Exit, Failure};
 use fieldeye_protocol::body::ModelRef;
 use fieldeye_vision::detect::Detector;
 use fieldeye_vision::package::{Package, PackageError};
-use include_dir::{Dir, include_dir};
 use std::path::Path;
 use std::sync::Arc;
 
 /// The default model's package.
-static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../models/torque-stripe");
+const BUILT_IN_MANIFEST: &str = include_str!("../../models/torque-stripe/model.toml");
+const BUILT_IN_MODEL: &[u8] = include_bytes!("../../models/torque-stripe/model.onnx");
 
 /// A model that is ready to look, and what records say of it.
 #[derive(Debug, Clone)]
@@ -27,23 +27,14 @@ pub(crate) fn load(folder: Option<&Path>) -> Result<LoadedModel, Failure> {
             let hint = format!("give a folder with model.toml and the model that it names, not {}", folder.display());
             Package::open(folder).map_err(|error| refuse(&error, &hint))?
         }
-        None => built_in()?,
+        None => Package::embedded(BUILT_IN_MANIFEST, BUILT_IN_MODEL)
+            .map_err(|error| refuse(&error, "please report this, and give --model DIR meanwhile"))?,
     };
     let detector = Detector::load(&package)
         .map_err(|error| refuse(&error, "export it again as ONNX with fixed sizes, as the manifest says"))?;
     let model = &package.manifest.model;
     let reference = ModelRef { name: model.name.clone(), version: model.version.clone(), sha256: model.sha256.clone() };
     Ok(LoadedModel { detector: Arc::new(detector), reference })
-}
-
-fn built_in() -> Result<Package, Failure> {
-    let file = |name: &str| {
-        let missing =
-            || Failure::new(Exit::BadModel, "this program was built without a model").hint("give --model DIR");
-        BUILT_IN.get_file(name).map(include_dir::File::contents).ok_or_else(missing)
-    };
-    let manifest = String::from_utf8_lossy(file("model.toml")?);
-    Package::embedded(&manifest, file("model.onnx")?).map_err(|error| refuse(&error, "please report this"))
 }
 
 fn refuse(error: &PackageError, hint: &str) -> Failure {

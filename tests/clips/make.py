@@ -7,6 +7,7 @@
                    grey wall comes into the picture, is held for three seconds, and leaves
 - restless.mp4     a camera that never stops
 - sound.mp4        a tone, no video
+- with-sound.mp4   index-first.mp4 with a tone beside it
 - index-first.mp4  like turned.mp4 but not turned, with its index (moov) before its pictures
 """
 import pathlib
@@ -85,3 +86,6 @@ encode("index-first.mp4", held, 6, True, extra=["-movflags", "+faststart"])
 encode("restless.mp4", restless, 4, False)
 subprocess.run(["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", "sine=frequency=440:duration=1", "-c:a", "aac", "-b:a",
                 "24k", "-map_metadata", "-1", "-fflags", "+bitexact", str(here / "sound.mp4")], check=True)
+subprocess.run(["ffmpeg", "-v", "error", "-y", "-i", str(here / "index-first.mp4"), "-f", "lavfi", "-i",
+                "sine=frequency=440:duration=6", "-c:v", "copy", "-c:a", "aac", "-b:a", "24k", "-map_metadata", "-1",
+                "-fflags", "+bitexact", str(here / "with-sound.mp4")], check=True)

@@ -5,24 +5,19 @@ use fieldeye_protocol::body::{BoundingBox, Severity};
 use fieldeye_protocol::digest::Digest;
 use fieldeye_protocol::record::{RecordId, RecordKind};
 use std::sync::Arc;
-use uuid::Uuid;
 
 /// Where the ids of findings come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Identity {
     /// A file: ids follow from its content, so analysing it again gives the same ids.
     File(Digest),
-    /// A live source: every finding is new.
-    Live,
 }
 
 impl Identity {
     /// The id of a finding of this kind that starts at `start_s`; `distinction` tells apart what starts together.
     pub(crate) fn id(&self, kind: &RecordKind, start_s: f64, distinction: &str) -> RecordId {
-        match self {
-            Self::File(content) => RecordId::derived(content, kind, (start_s * 1000.0).round() as i64, distinction),
-            Self::Live => RecordId(Uuid::now_v7()),
-        }
+        let Self::File(content) = self;
+        RecordId::derived(content, kind, (start_s * 1000.0).round() as i64, distinction)
     }
 }
 

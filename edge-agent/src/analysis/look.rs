@@ -29,7 +29,13 @@ pub(crate) fn look<E>(
 ) -> Result<Outcome, LookError<E>> {
     std::thread::scope(|scope| {
         let bench = Bench::start(scope, &look.model.detector, stop)?;
-        Pass::new(look, bench, sink).run(stop)
+        let mut pass = Pass::new(look, bench, sink);
+        match pass.run(stop) {
+            Ok(complete) => Ok(pass.outcome(complete)),
+            // The worker stops, too, and may be the first.
+            Err(LookError::Failed { .. }) if stop.is_cancelled() => Ok(pass.outcome(false)),
+            Err(error) => Err(error),
+        }
     })
 }
 
@@ -100,7 +106,8 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
         }
     }
 
-    fn run(mut self, stop: &Stop) -> Result<Outcome, LookError<E>> {
+    /// Goes through the video; false when it was stopped.
+    fn run(&mut self, stop: &Stop) -> Result<bool, LookError<E>> {
         let mut video = Video::open(&self.look.source)?;
         loop {
             let waiting = Instant::now();
@@ -112,15 +119,14 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
                     // The decoder's memory is not needed any more.
                     drop(video);
                     self.end()?;
-                    return self.outcome(true).ok_or_else(|| Lost("the video has no frames".to_owned()).into());
+                    return Ok(true);
                 }
-                Ok(Next::Stopped) => {
-                    return self.outcome(false).ok_or_else(|| Lost("stopped before the first frame".to_owned()).into());
-                }
+                Ok(Next::Stopped) => return Ok(false),
                 Err(error) => {
                     drop(video);
                     self.end()?;
-                    return Err(LookError::Unreadable { why: error.why, seen: self.outcome(false).map(Box::new) });
+                    let seen = self.info.is_some().then(|| Box::new(self.outcome(false)));
+                    return Err(LookError::Unreadable { why: error.why, seen });
                 }
             }
         }
@@ -266,9 +272,9 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
         (self.sink)(finding).map_err(LookError::Sink)
     }
 
-    /// What was seen; `None` before the first frame.
-    fn outcome(&self, complete: bool) -> Option<Outcome> {
-        let mut source = self.info.clone()?;
+    fn outcome(&self, complete: bool) -> Outcome {
+        let unseen = SourceInfo { width: 0, height: 0, fps: 0.0, duration_s: None };
+        let mut source = self.info.clone().unwrap_or(unseen);
         if self.newest_s > 0.0 {
             // Containers of variable frame rate say anything or nothing.
             let mean = (self.frames - 1) as f64 / self.newest_s;
@@ -277,6 +283,6 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
             }
         }
         let timing = Timing { wall_s: self.began.elapsed().as_secs_f64(), ..self.timing };
-        Some(Outcome { source, frames: self.frames, duration_s: thousandths(self.end_s), timing, complete })
+        Outcome { source, frames: self.frames, duration_s: thousandths(self.end_s), timing, complete }
     }
 }

@@ -10,6 +10,8 @@ mod bench;
 pub(crate) mod findings;
 mod look;
 mod shot;
+#[cfg(test)]
+mod tests;
 mod things;
 
 pub(crate) use look::look;

@@ -102,12 +102,15 @@ impl Video {
             }
             let ended = self.pipeline.ended();
             match &self.trouble {
+                // Nothing was decoded: nothing is on its way either.
+                Some((_, trouble)) if self.frames == 0 && !self.pipeline.has_video() => {
+                    return Err(trouble.sentence(&self.path, None));
+                }
                 Some((since, trouble)) if ended || since.elapsed() > AFTER_ERROR || began.elapsed() > SILENCE => {
                     return Err(trouble.sentence(&self.path, self.newest()));
                 }
                 Some(_) => {}
                 None if ended => return self.end(),
-                None if self.pipeline.has_no_video() => return Err(trouble::no_video(&self.path)),
                 None if began.elapsed() > SILENCE => return Err(trouble::silence(&self.path, SILENCE, self.newest())),
                 None => {}
             }

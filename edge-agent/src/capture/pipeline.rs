@@ -16,7 +16,7 @@ use gstreamer_app::AppSink;
 use gstreamer_video::{VideoCapsBuilder, VideoMeta};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Decoded frames that wait in the sink.
@@ -55,7 +55,7 @@ pub(super) struct Pipeline {
     sink: AppSink,
     streams: Arc<Streams>,
     /// What a missing plugin would have been for; told by GStreamer before the error that follows from it.
-    missing: Mutex<Option<String>>,
+    missing: Option<String>,
 }
 
 impl Pipeline {
@@ -82,7 +82,7 @@ impl Pipeline {
         only_decode_video(&decoder);
         pipeline.connect_deep_element_added(|_, _, element| limit_threads(element));
 
-        let this = Self { pipeline, bus, sink, streams, missing: Mutex::new(None) };
+        let mut this = Self { pipeline, bus, sink, streams, missing: None };
         // A failure here has left its reason on the bus.
         if this.pipeline.set_state(gstreamer::State::Playing).is_err() {
             let trouble = this.trouble().unwrap_or_else(|| Trouble::other("the decoder does not start"));
@@ -102,38 +102,46 @@ impl Pipeline {
         self.sink.is_eos()
     }
 
-    /// Whether all streams are known and none is a video.
-    pub(super) fn has_no_video(&self) -> bool {
-        self.streams.all_known.load(Ordering::Acquire) && !self.streams.linked.load(Ordering::Acquire)
+    /// Whether a video stream is being decoded.
+    pub(super) fn has_video(&self) -> bool {
+        self.streams.linked.load(Ordering::Acquire)
     }
 
-    /// An error that came since it was last asked.
-    pub(super) fn trouble(&self) -> Option<Trouble> {
+    /// Whether all streams are known and none is a video that can be decoded.
+    fn has_no_video(&self) -> bool {
+        self.streams.all_known.load(Ordering::Acquire) && !self.has_video()
+    }
+
+    /// Why nothing more comes, as soon as that is known.
+    pub(super) fn trouble(&mut self) -> Option<Trouble> {
         while let Some(message) = self.bus.pop() {
             match message.view() {
                 MessageView::Element(_) => {
-                    if let Some(what) = trouble::missing_plugin(&message) {
-                        let mut missing = self.missing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                        missing.get_or_insert(what);
+                    if self.missing.is_none() {
+                        self.missing = trouble::missing_plugin(&message);
                     }
                 }
                 MessageView::Warning(warning) => {
                     tracing::debug!(error = %warning.error(), details = ?warning.debug(), "the decoder warns");
                 }
                 MessageView::Error(error) => {
-                    let missing = self.missing.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
                     let source = message.src().map(|source| source.name().to_string()).unwrap_or_default();
                     tracing::debug!(error = %error.error(), details = ?error.debug(), source, "the decoder fails");
-                    return Some(if self.has_no_video() && missing.is_none() {
-                        Trouble::NoVideo
-                    } else {
-                        Trouble::new(&error.error(), missing)
+                    return Some(match self.no_video() {
+                        Some(trouble) => trouble,
+                        // Other streams may lack a decoder and the video be damaged all the same.
+                        None => Trouble::new(&error.error(), self.missing.take().filter(|_| !self.has_video())),
                     });
                 }
                 _ => {}
             }
         }
-        None
+        self.no_video()
+    }
+
+    fn no_video(&self) -> Option<Trouble> {
+        let missing = || self.missing.clone().map_or(Trouble::NoVideo, |what| Trouble::Missing { what });
+        self.has_no_video().then(missing)
     }
 
     /// Which way up the video is shown.

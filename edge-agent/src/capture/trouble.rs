@@ -33,7 +33,7 @@ impl Trouble {
         Self::Other { detail: detail.to_owned() }
     }
 
-    /// From an error message; `missing` is what a plugin was missing for, if one was.
+    /// From an error message; `missing` is what a plugin was missing for, if one was that a video could need.
     pub(super) fn new(error: &glib::Error, missing: Option<String>) -> Self {
         let detail = error.message().trim_end_matches('.').to_owned();
         if let Some(what) = missing {
@@ -41,8 +41,7 @@ impl Trouble {
         }
         if let Some(kind) = error.kind::<StreamError>() {
             return match kind {
-                StreamError::TypeNotFound | StreamError::WrongType => Self::NotAVideo,
-                StreamError::CodecNotFound => Self::Missing { what: detail },
+                StreamError::TypeNotFound | StreamError::WrongType | StreamError::CodecNotFound => Self::NotAVideo,
                 StreamError::Decrypt | StreamError::DecryptNokey => Self::Encrypted,
                 _ => Self::Damaged { detail },
             };
@@ -51,7 +50,7 @@ impl Trouble {
             return Self::Storage { detail };
         }
         if error.kind::<CoreError>() == Some(CoreError::MissingPlugin) {
-            return Self::Missing { what: detail };
+            return Self::NotAVideo;
         }
         Self::Other { detail }
     }
@@ -155,10 +154,15 @@ pub(super) fn internal(what: &str) -> Unreadable {
     Unreadable { why: format!("GStreamer can't build a pipeline: {what}") }
 }
 
-/// What a plugin is missing for, if the message says that one is.
+/// What a plugin is missing for, if the message says that one is, and a video could need it.
 pub(super) fn missing_plugin(message: &Message) -> Option<String> {
     let structure = message.structure().filter(|structure| structure.name() == "missing-plugin")?;
-    structure.get::<String>("name").or_else(|_| structure.get::<String>("type")).ok()
+    let name = structure.get::<String>("name").or_else(|_| structure.get::<String>("type")).ok()?;
+    let caps = structure.get::<gstreamer::Caps>("detail").ok();
+    let kind = caps.as_ref().and_then(|caps| caps.structure(0)).map(|caps| caps.name().as_str()).unwrap_or_default();
+    // A programme or a document is "not decodable" too.
+    let of_video = kind.starts_with("video/") || kind.starts_with("image/") || name.contains("demuxer");
+    of_video.then_some(name)
 }
 
 /// Debian's package that has what is missing, as GStreamer names it ("H.265 decoder", "Matroska demuxer").

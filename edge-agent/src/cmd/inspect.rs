@@ -104,7 +104,17 @@ struct Progress {
 impl Progress {
     fn new() -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        Self { bar }
+        let this = Self { bar };
+        this.style("{msg}");
+        this.bar.set_message("reading");
+        this
+    }
+
+    fn style(&self, template: &str) {
+        // The default bar is not ASCII.
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style.progress_chars("=> "));
+        }
     }
 
     fn show(&self, finding: &Finding) {
@@ -117,9 +127,7 @@ impl Progress {
                     }
                     None => "{elapsed} {msg}",
                 };
-                if let Ok(style) = ProgressStyle::with_template(template) {
-                    self.bar.set_style(style.progress_chars("=> "));
-                }
+                self.style(template);
             }
             Finding::Progress { position_s, frames } => {
                 self.bar.set_message(format!("{position_s:.0} s, {frames} frames"));

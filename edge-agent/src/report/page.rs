@@ -35,7 +35,11 @@ pub(super) fn write(inspection: &Inspection, folder: &Path, out: &mut impl Write
     defects.sort_by(|a, b| b.severity.cmp(&a.severity).then(a.first_s.total_cmp(&b.first_s)));
     let defects: Vec<DefectCard<'_>> = (1..)
         .zip(defects)
-        .map(|(number, defect)| DefectCard { number, defect, view: view(&defect.picture, &defect.keyframe) })
+        .map(|(number, defect)| {
+            let pause = inspection.pauses.iter().position(|pause| Some(pause.id) == defect.pause_id);
+            let view = view(&defect.picture, &defect.keyframe);
+            DefectCard { number, defect, pause: pause.map(|index| index + 1), view }
+        })
         .collect();
     let pauses: Vec<PauseCard<'_>> = (1..)
         .zip(&inspection.pauses)
@@ -69,11 +73,11 @@ impl Page<'_> {
     }
 
     fn idle_s(&self) -> f64 {
-        self.it.idle.iter().map(|span| span.end_s - span.start_s).sum()
+        self.it.idle.iter().fold(0.0, |sum, span| sum + span.end_s - span.start_s)
     }
 
     fn looked_at_s(&self) -> f64 {
-        self.it.pauses.iter().map(|pause| pause.end_s - pause.start_s).sum()
+        self.it.pauses.iter().fold(0.0, |sum, pause| sum + pause.end_s - pause.start_s)
     }
 }
 
@@ -125,6 +129,8 @@ fn fitted(jpeg: Vec<u8>) -> Vec<u8> {
 struct DefectCard<'a> {
     number: usize,
     defect: &'a Defect,
+    /// Number of the pause in which it was seen best.
+    pause: Option<usize>,
     view: View,
 }
 

@@ -1,0 +1,93 @@
+//! Looks at a real clip, with a real model: what ends them early, and in which order findings come.
+
+use super::findings::{Finding, Identity};
+use super::{Look, LookError, look};
+use crate::model;
+use fieldeye_base::stop::Stop;
+use fieldeye_protocol::digest::Digest;
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+
+fn of_the_tests(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests").join(name)
+}
+
+/// A red thing that is held from 1.5 to 4.5 s.
+fn a_look(rate_hz: f64) -> Look {
+    let model = model::load(Some(&of_the_tests("models/red-spot"))).expect("a good model");
+    let identity = Identity::File(Digest::of(b"a clip"));
+    Look { source: of_the_tests("clips/index-first.mp4"), identity, model, rate_hz }
+}
+
+fn told(look_at: &Look) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let outcome = look(look_at, &Stop::new(), &mut |finding| {
+        findings.push(finding);
+        Ok::<_, Infallible>(())
+    });
+    assert!(outcome.expect("readable").complete);
+    findings
+}
+
+#[test]
+fn findings_come_in_order() {
+    let findings = told(&a_look(4.0));
+    assert!(matches!(&findings[0], Finding::Opened(info) if info.width == 320 && info.fps == 30.0));
+    assert!(matches!(findings.last(), Some(Finding::Progress { frames: 180, .. })));
+    let defects: Vec<_> = findings
+        .iter()
+        .filter_map(|finding| match finding {
+            Finding::Defect(defect) => Some(defect),
+            _ => None,
+        })
+        .collect();
+    let [first, .., last] = defects.as_slice() else { panic!("told when it is certain and when it is over") };
+    assert!(defects.iter().all(|defect| defect.id == first.id), "one thing, one id");
+    assert!(first.pause_id.is_none() && first.last_s < 3.0, "certain while it is looked at: {first:?}");
+    let pause = findings.iter().find_map(|finding| match finding {
+        Finding::Pause(pause) => Some(pause),
+        _ => None,
+    });
+    let pause = pause.expect("it was held");
+    assert_eq!(last.pause_id, Some(pause.id));
+    assert_eq!(last.keyframe.id, pause.keyframe.id, "seen best on the pause's picture");
+    assert!(last.last_s > pause.end_s, "seen until it was out of the picture: {last:?}");
+}
+
+/// Once a second is too seldom to be certain of what is seen on the way; the keyframe of the pause is.
+#[test]
+fn a_pause_is_always_looked_at() {
+    let findings = told(&a_look(0.01));
+    let defects = findings.iter().filter(|finding| matches!(finding, Finding::Defect(_))).count();
+    assert_eq!(defects, 1, "{findings:?}");
+}
+
+#[test]
+fn it_can_be_stopped() {
+    let stop = Stop::new();
+    let mut frames = 0;
+    let outcome = look(&a_look(30.0), &stop, &mut |finding| {
+        if let Finding::Progress { frames: done, .. } = finding {
+            frames = done;
+            stop.cancel();
+        }
+        Ok::<_, Infallible>(())
+    });
+    let outcome = outcome.expect("a stop is no failure");
+    assert!(!outcome.complete);
+    assert_eq!(outcome.frames, frames, "nothing after the stop");
+}
+
+#[test]
+fn a_sink_that_fails_ends_it() {
+    let mut after = 0;
+    let ended = look(&a_look(2.0), &Stop::new(), &mut |finding| {
+        if matches!(finding, Finding::Pause(_)) {
+            return Err("the disk is full");
+        }
+        after = if let Finding::Progress { frames, .. } = finding { frames } else { after };
+        Ok(())
+    });
+    assert!(matches!(ended, Err(LookError::Sink("the disk is full"))), "{ended:?}");
+    assert!(after < 180, "it does not go on to the end");
+}
