@@ -40,6 +40,8 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Look at a video and show the pauses and defects in it
     Inspect(cmd::inspect::InspectArgs),
+    /// Show what the model sees in single pictures
+    Detect(cmd::detect::DetectArgs),
     /// Analyse what lies in the sources, keep it, bring it to the hub, until stopped
     Run(cmd::run::RunArgs),
     /// Analyse videos, keep what is found, bring it to the hub
@@ -79,6 +81,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
     };
     match command {
         Command::Inspect(args) => cmd::inspect::run(&args),
+        Command::Detect(args) => cmd::detect::run(&args),
         Command::Run(args) => cmd::run::run(&global, &args),
         Command::Import(args) => cmd::import::run(&global, &args),
         Command::Doctor(args) => cmd::doctor::run(&global, &args),

@@ -28,15 +28,24 @@ fn there(path: PathBuf) -> PathBuf {
     path
 }
 
-/// A run of `inspect` that is being put together.
+/// A run of `inspect` (or `detect`) that is being put together.
 #[derive(Debug)]
 pub struct Inspect(Command);
 
 impl Inspect {
-    /// Looks at a file, in a folder where there is nothing of the project.
+    /// Looks at a video, in a folder where there is nothing of the project.
     pub fn at(file: &Path) -> Self {
+        Self::with("inspect", file)
+    }
+
+    /// Looks at a picture.
+    pub fn picture(file: &Path) -> Self {
+        Self::with("detect", file)
+    }
+
+    fn with(name: &str, file: &Path) -> Self {
         let mut command = Command::new(programs::agent());
-        command.arg("inspect").arg(file).env_clear().current_dir(std::env::temp_dir()).stdin(Stdio::null());
+        command.arg(name).arg(file).env_clear().current_dir(std::env::temp_dir()).stdin(Stdio::null());
         for name in ["PATH", "HOME", "TMPDIR", "XDG_CACHE_HOME", "LLVM_PROFILE_FILE"] {
             std::env::var_os(name).map(|value| command.env(name, value));
         }

@@ -43,7 +43,7 @@ pub(crate) struct Unreadable {
 #[derive(Debug)]
 pub(crate) enum Next {
     /// A frame, in presentation order.
-    Frame(Frame),
+    Frame(Box<Frame>),
     /// There are no more.
     End,
     /// The stop token was cancelled.
@@ -95,7 +95,7 @@ impl Video {
                 return Ok(Next::Stopped);
             }
             if let Some(sample) = self.pipeline.pull(PULL) {
-                return self.frame(&sample).map(Next::Frame);
+                return self.frame(&sample).map(|frame| Next::Frame(Box::new(frame)));
             }
             if self.trouble.is_none() {
                 self.trouble = self.pipeline.trouble().map(|trouble| (Instant::now(), trouble));

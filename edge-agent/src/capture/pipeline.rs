@@ -116,10 +116,8 @@ impl Pipeline {
     pub(super) fn trouble(&mut self) -> Option<Trouble> {
         while let Some(message) = self.bus.pop() {
             match message.view() {
-                MessageView::Element(_) => {
-                    if self.missing.is_none() {
-                        self.missing = trouble::missing_plugin(&message);
-                    }
+                MessageView::Element(_) if self.missing.is_none() => {
+                    self.missing = trouble::missing_plugin(&message);
                 }
                 MessageView::Warning(warning) => {
                     tracing::debug!(error = %warning.error(), details = ?warning.debug(), "the decoder warns");

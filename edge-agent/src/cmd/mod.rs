@@ -1,5 +1,6 @@
 //! One file per subcommand: arguments, what is done, what a person reads. Everything else is in the rooms.
 
+pub(crate) mod detect;
 pub(crate) mod doctor;
 pub(crate) mod import;
 pub(crate) mod inspect;
