@@ -47,7 +47,7 @@ fn known_technician(defect: &DefectRow) -> Option<&str> {
 }
 
 fn when(defect: &DefectRow) -> String {
-    let at = defect.observed_at.map_or_else(|| "time unknown".to_owned(), words::moment);
+    let at = words::seen_at(defect).map_or_else(|| "time unknown".to_owned(), words::moment);
     match defect.first_s {
         Some(first) => format!("{at}, {} into the video", words::span(first)),
         None => at,
@@ -90,7 +90,7 @@ pub(crate) mod tests {
             technician_id: Some("anna".to_owned()),
             vehicle_id: Some("train-3".to_owned()),
             equipment_type: Some("coaster".to_owned()),
-            session_date: Some(at),
+            session_date: "2026-11-24T10:01:56Z".parse().ok(),
             frame_path: None,
         };
         DueAlert { id: 1, target: AlertTarget::Chat(7), tries: 0, defect, picture: None }
@@ -113,6 +113,7 @@ pub(crate) mod tests {
     fn with_little_and_odd_names() {
         let defect = DefectRow {
             session_id: None,
+            session_date: None,
             device_id: None,
             defect_type: "<b>crack".to_owned(),
             first_s: None,

@@ -1,7 +1,8 @@
 //! Small things in words: moments, spans, counts, names of defects.
 
 use super::text::escape_short;
-use jiff::Timestamp;
+use crate::store::DefectRow;
+use jiff::{SignedDuration, Timestamp};
 
 /// Longest name that somebody else chose, in characters.
 const NAME: usize = 60;
@@ -9,6 +10,14 @@ const NAME: usize = 60;
 /// `2026-11-24 10:02 UTC`.
 pub(crate) fn moment(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// When a defect was seen. In a video that was recorded earlier, that is its place in the inspection; its record is as
+/// young as the analysis.
+pub(crate) fn seen_at(defect: &DefectRow) -> Option<Timestamp> {
+    let into = defect.first_s.and_then(|first| SignedDuration::try_from_secs_f64(first).ok());
+    let place = defect.session_date.zip(into).and_then(|(begin, into)| begin.checked_add(into).ok());
+    place.or(defect.observed_at)
 }
 
 /// `1 min 35 s`.
@@ -44,6 +53,21 @@ pub(crate) fn percent(share: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_defect_has_the_time_of_its_video() {
+        let analysed = crate::alerts::text::tests::due().defect;
+        let date = "2026-11-23T08:00:00Z".parse().ok();
+        let recorded = DefectRow { session_date: date, ..analysed.clone() };
+        assert_eq!(seen_at(&recorded).map(moment).as_deref(), Some("2026-11-23 08:01 UTC"));
+        for unknown in [
+            DefectRow { session_date: None, ..analysed.clone() },
+            DefectRow { first_s: Some(f64::MAX), ..recorded.clone() },
+            DefectRow { first_s: None, ..recorded },
+        ] {
+            assert_eq!(seen_at(&unknown), analysed.observed_at);
+        }
+    }
 
     #[test]
     fn in_words() {

@@ -1,6 +1,7 @@
 //! `fieldeye-hub defect list`: what looked wrong.
 
 use super::show;
+use crate::bot::words;
 use crate::cli::Global;
 use crate::store::DefectRow;
 use clap::Args;
@@ -36,7 +37,7 @@ fn row(defect: &DefectRow) -> Vec<String> {
         defect.defect_type.clone(),
         defect.severity.clone(),
         show::percent(defect.confidence),
-        show::moment(defect.observed_at),
+        show::moment(words::seen_at(defect)),
         show::text(defect.vehicle_id.as_deref()),
         show::text(defect.technician_id.as_deref()),
         show::text(defect.device_id.as_deref()),

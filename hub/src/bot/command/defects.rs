@@ -20,11 +20,11 @@ struct Seen {
 impl From<DefectRow> for Seen {
     fn from(row: DefectRow) -> Self {
         Self {
+            at: words::seen_at(&row),
             class: row.defect_type,
             severity: row.severity,
             confidence: row.confidence,
             verified: row.human_verified,
-            at: row.observed_at,
             vehicle: row.vehicle_id,
             technician: row.technician_id,
             device: row.device_id,
