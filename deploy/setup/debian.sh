@@ -5,13 +5,13 @@
 set -euo pipefail
 
 packages=(
-  # compile and link: C compiler for the bundled SQLite and zstd, a fast linker, GStreamer headers
-  build-essential pkg-config lld
+  # compile and link: C compiler for the bundled SQLite and zstd, GStreamer headers (Rust brings a fast linker itself)
+  build-essential pkg-config
   libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
   # run: demuxers, parsers and the H.264/H.265 decoders
   gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav
-  # test: `systemd-analyze verify`, process and mount tools
-  systemd util-linux procps
+  # test and install: `systemd-analyze verify`, `mount` and `unshare` for a small disk, `flock`
+  make systemd mount util-linux
 )
 
 missing=()
