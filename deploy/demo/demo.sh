@@ -112,14 +112,14 @@ run "$bin/fieldeye-hub" defect list
 
 critical=$("$bin/fieldeye-hub" defect list --json | grep -c '"severity": "critical"' || true)
 if [ "$critical" -gt 0 ]; then
-  step "hub: alerts"
+  step "hub: alerts, as it told them on its console"
   for ((tries = 0; tries < 150; tries++)); do
     told=$("$bin/fieldeye-hub" alert list --json | grep -c '"sent_at": "' || true)
     [ "$told" -lt "$critical" ] || break
     sleep 0.1
   done
   [ "$told" -ge "$critical" ] || fail "$critical critical defects, but only $told alerts were told; see $out/hub.txt"
-  run "$bin/fieldeye-hub" alert list
+  grep '^ALERT ' hub.txt
 fi
 
 step "stopping"
