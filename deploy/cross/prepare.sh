@@ -45,8 +45,10 @@ install_tools() {
     command -v sudo >/dev/null || fail "not root and no sudo; run as root: apt-get install ${missing[*]}"
     as_root=(sudo)
   fi
-  "${as_root[@]}" apt-get update -qq
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  # Another apt may be at work: wait for it instead of failing.
+  "${as_root[@]}" apt-get update -qq -o DPkg::Lock::Timeout=600
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq -o DPkg::Lock::Timeout=600 --no-install-recommends "${missing[@]}" >/dev/null
 }
 
 # private_apt ARCHITECTURE TOOL…: apt with lists, cache and package state of its own under $cross/apt, so that arm64
@@ -159,6 +161,9 @@ make_sysroot() {
 }
 
 mkdir -p "$cross"
+# Two runs at once would build into each other's folders.
+exec 9>"$cross/lock"
+flock --nonblock 9 || { say "waiting for another run"; flock 9; }
 sysroot=$(rustc --print sysroot)
 [ "$(rustc --version | cut -d ' ' -f 2)" = "$rust_version" ] || fail "rustc $rust_version is not the active compiler"
 

@@ -26,8 +26,10 @@ if [ "${#missing[@]}" -gt 0 ]; then
     command -v sudo >/dev/null || { echo "error: not root and no sudo; run as root: apt-get install ${missing[*]}" >&2; exit 1; }
     as_root=(sudo)
   fi
-  "${as_root[@]}" apt-get update -qq
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  # Another apt may be at work: wait for it instead of failing.
+  "${as_root[@]}" apt-get update -qq -o DPkg::Lock::Timeout=600
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq -o DPkg::Lock::Timeout=600 --no-install-recommends "${missing[@]}" >/dev/null
 else
   echo "Debian packages: all there"
 fi
