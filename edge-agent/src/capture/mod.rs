@@ -10,6 +10,8 @@
 mod boxes;
 mod frame;
 mod pipeline;
+#[cfg(test)]
+mod tests;
 mod trouble;
 
 pub(crate) use frame::Frame;
@@ -24,6 +26,8 @@ use trouble::Trouble;
 
 /// Longest time without a frame, an end or an error.
 const SILENCE: Duration = Duration::from_secs(20);
+/// Time without a frame after which a decoder that is to stop is not waited for.
+const SLOW: Duration = Duration::from_millis(500);
 /// How long frames that were decoded before an error may still take to come.
 const AFTER_ERROR: Duration = Duration::from_secs(2);
 /// A frame that is shown for less has no length: containers of variable frame rate claim one tick of their clock.
@@ -55,6 +59,7 @@ pub(crate) enum Next {
 pub(crate) struct Video {
     path: PathBuf,
     pipeline: Pipeline,
+    silence: Duration,
     format: Option<Format>,
     frames: u64,
     /// Running time of the first frame, seconds.
@@ -69,10 +74,15 @@ impl Video {
     /// Begins to decode a file.
     pub(crate) fn open(path: &Path) -> Result<Self, Unreadable> {
         trouble::check_file(path)?;
+        Self::start(path, SILENCE)
+    }
+
+    fn start(path: &Path, silence: Duration) -> Result<Self, Unreadable> {
         let pipeline = Pipeline::start(path)?;
         Ok(Self {
             path: path.to_path_buf(),
             pipeline,
+            silence,
             format: None,
             frames: 0,
             first_s: None,
@@ -92,6 +102,9 @@ impl Video {
         let began = Instant::now();
         loop {
             if stop.is_cancelled() {
+                if began.elapsed() > SLOW {
+                    self.pipeline.leave();
+                }
                 return Ok(Next::Stopped);
             }
             if let Some(sample) = self.pipeline.pull(PULL) {
@@ -106,12 +119,15 @@ impl Video {
                 Some((_, trouble)) if self.frames == 0 && !self.pipeline.has_video() => {
                     return Err(trouble.sentence(&self.path, None));
                 }
-                Some((since, trouble)) if ended || since.elapsed() > AFTER_ERROR || began.elapsed() > SILENCE => {
+                Some((since, trouble)) if ended || since.elapsed() > AFTER_ERROR || began.elapsed() > self.silence => {
                     return Err(trouble.sentence(&self.path, self.newest()));
                 }
                 Some(_) => {}
                 None if ended => return self.end(),
-                None if began.elapsed() > SILENCE => return Err(trouble::silence(&self.path, SILENCE, self.newest())),
+                None if began.elapsed() > self.silence => {
+                    self.pipeline.leave();
+                    return Err(trouble::silence(&self.path, self.silence, self.newest()));
+                }
                 None => {}
             }
         }

@@ -56,6 +56,8 @@ pub(super) struct Pipeline {
     streams: Arc<Streams>,
     /// What a missing plugin would have been for; told by GStreamer before the error that follows from it.
     missing: Option<String>,
+    /// It hangs in a read that may never return.
+    hangs: bool,
 }
 
 impl Pipeline {
@@ -82,7 +84,7 @@ impl Pipeline {
         only_decode_video(&decoder);
         pipeline.connect_deep_element_added(|_, _, element| limit_threads(element));
 
-        let mut this = Self { pipeline, bus, sink, streams, missing: None };
+        let mut this = Self { pipeline, bus, sink, streams, missing: None, hangs: false };
         // A failure here has left its reason on the bus.
         if this.pipeline.set_state(gstreamer::State::Playing).is_err() {
             let trouble = this.trouble().unwrap_or_else(|| Trouble::other("the decoder does not start"));
@@ -149,6 +151,11 @@ impl Pipeline {
         tags.filter_map(|event| frame::orientation(event.tag())).last().unwrap_or_default()
     }
 
+    /// Gives it up: it is not waited for when it is dropped.
+    pub(super) fn leave(&mut self) {
+        self.hangs = true;
+    }
+
     /// Length of the file, where the container says.
     pub(super) fn duration_s(&self) -> Option<f64> {
         self.pipeline.query_duration::<ClockTime>().map(seconds).filter(|length| *length > 0.0)
@@ -158,7 +165,16 @@ impl Pipeline {
 impl Drop for Pipeline {
     fn drop(&mut self) {
         // Only the state NULL ends its threads and frees its memory.
-        let _ = self.pipeline.set_state(gstreamer::State::Null);
+        let pipeline = self.pipeline.clone();
+        let end = move || {
+            let _ = pipeline.set_state(gstreamer::State::Null);
+        };
+        if self.hangs {
+            // Whoever waits for it hangs, too: a thread of its own does, until the storage answers.
+            let _ = std::thread::Builder::new().name("stuck decoder".to_owned()).spawn(end);
+        } else {
+            end();
+        }
     }
 }
 
