@@ -49,6 +49,13 @@ impl World {
         self
     }
 
+    /// Sees what is on the videos of [`card`].
+    fn for_cards(mut self) -> Self {
+        let model = workspace::root().join("tests/models/red-spot");
+        self.agent = self.agent.variable("FIELDEYE_AGENT_MODEL__PATH", text(&model));
+        self
+    }
+
     fn hub_dir(&self) -> PathBuf {
         self.dir.path().join("hub")
     }
@@ -125,15 +132,20 @@ fn clip() -> PathBuf {
     workspace::root().join("deploy/demo/lift-hill.mp4")
 }
 
-/// The same video as another file: a box that players skip changes the content, and with it every id.
-fn another_clip(folder: &Path, n: u32) -> PathBuf {
-    let mut bytes = std::fs::read(clip()).expect("the clip is there");
-    bytes.extend_from_slice(&[0, 0, 0, 12]);
-    bytes.extend_from_slice(b"free");
-    bytes.extend_from_slice(&n.to_be_bytes());
-    let path = folder.join(format!("clip-{n}.mp4"));
-    std::fs::write(&path, bytes).expect("written");
-    path
+/// A memory card with so many videos, each with a pause and a critical defect for the model of [`World::for_cards`].
+/// They are one video; a box that players skip changes the content, and with it every id.
+fn card(folder: &Path, videos: u32) -> PathBuf {
+    let card = folder.join("card");
+    std::fs::create_dir(&card).expect("a folder");
+    let video = std::fs::read(workspace::root().join("tests/clips/index-first.mp4")).expect("the clip is there");
+    for n in 0..videos {
+        let mut bytes = video.clone();
+        bytes.extend_from_slice(&[0, 0, 0, 12]);
+        bytes.extend_from_slice(b"free");
+        bytes.extend_from_slice(&n.to_be_bytes());
+        std::fs::write(card.join(format!("video-{n}.mp4")), bytes).expect("written");
+    }
+    card
 }
 
 /// The ids in a list of objects.
@@ -246,11 +258,11 @@ async fn a_hub_that_comes_after_the_inspection_gets_everything() {
 
 #[tokio::test]
 async fn an_agent_that_stays_finds_the_hub_by_itself() {
-    let world = World::new();
-    let agent = world.agent.start(&[text(&clip())]).await;
+    let world = World::new().for_cards();
+    let agent = world.agent.start(&[text(&card(world.dir.path(), 2))]).await;
     let closed = "SELECT count(*) FROM sessions WHERE status = 'closed'";
     let database = world.agent_dir().join("agent.db");
-    until("the inspection ends", PATIENT, || async { (ledger::count(&database, closed) == 1).then_some(()) }).await;
+    until("the inspections end", PATIENT, || async { (ledger::count(&database, closed) == 2).then_some(()) }).await;
     assert!(world.waiting() > 0, "everything waits");
     let hub = world.hub.start().await;
     world.is_synced().await;
@@ -306,26 +318,27 @@ async fn until_mut<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T
 
 #[tokio::test]
 async fn killed_agents_in_the_middle_of_a_sync_lose_and_repeat_nothing() {
-    let world = World::new().in_small_steps();
-    let alone = world.agent.run(&["import", text(&clip())]).await;
+    let world = World::new().for_cards().in_small_steps();
+    let card = card(world.dir.path(), 6);
+    let alone = world.agent.run(&["import", text(&card)]).await;
     assert_eq!(alone.code, Some(0), "{alone:?}");
     let hub = world.hub.start().await;
     let mut chance = Chance::new();
     let mut deaths = 0;
     while world.waiting() > 0 && deaths < 12 {
         let before = world.arrived();
-        let agent = world.spawn_import(&clip(), "120");
+        let agent = world.spawn_import(&card, "120");
         until("the sync goes on", PATIENT, || async {
             (world.arrived() > before || world.waiting() == 0).then_some(())
         })
         .await;
-        tokio::time::sleep(chance.moment(15)).await;
+        tokio::time::sleep(chance.moment(8)).await;
         agent.kill().await;
         deaths += 1;
     }
     println!("{} arrived after {deaths} deaths", world.arrived());
-    assert!(deaths >= 3, "it was killed {deaths} times");
-    let imported = world.import(&clip()).await;
+    assert!(deaths >= 4, "it was killed {deaths} times");
+    let imported = world.import(&card).await;
     assert_eq!(imported.code, Some(0), "{imported:?}");
     assert_arrived(world.agent_dir(), &world.hub_dir());
     world.assert_told(&hub, 0).await;
@@ -333,16 +346,13 @@ async fn killed_agents_in_the_middle_of_a_sync_lose_and_repeat_nothing() {
 
 #[tokio::test]
 async fn killed_hubs_at_any_moment_lose_and_repeat_nothing() {
-    let world = World::new().in_small_steps();
-    let clips = [another_clip(world.dir.path(), 1), another_clip(world.dir.path(), 2)];
-    for clip in &clips {
-        let alone = world.agent.run(&["import", text(clip)]).await;
-        assert_eq!(alone.code, Some(0), "{alone:?}");
-    }
+    let world = World::new().for_cards().in_small_steps();
+    let alone = world.agent.run(&["import", text(&card(world.dir.path(), 8))]).await;
+    assert_eq!(alone.code, Some(0), "{alone:?}");
     let _agent = world.agent.start(&[]).await;
     let mut chance = Chance::new();
     let mut deaths = 0;
-    while world.waiting() > 0 && deaths < 15 {
+    while world.waiting() > 0 && deaths < 20 {
         let before = world.arrived();
         let hub = world.hub.start().await;
         until("the sync goes on", PATIENT, || async {
@@ -350,7 +360,7 @@ async fn killed_hubs_at_any_moment_lose_and_repeat_nothing() {
         })
         .await;
         // Anywhere between this commit and the one after the next.
-        tokio::time::sleep(chance.moment(25)).await;
+        tokio::time::sleep(chance.moment(12)).await;
         hub.kill().await;
         deaths += 1;
     }
@@ -364,8 +374,8 @@ async fn killed_hubs_at_any_moment_lose_and_repeat_nothing() {
 
 #[tokio::test]
 async fn killed_hubs_between_message_and_commit_lose_nothing() {
-    let world = World::new();
-    let alone = world.agent.run(&["import", text(&clip())]).await;
+    let world = World::new().for_cards();
+    let alone = world.agent.run(&["import", text(&card(world.dir.path(), 2))]).await;
     assert_eq!(alone.code, Some(0), "{alone:?}");
     let waiting = world.waiting();
     // A first life makes the database.
