@@ -7,7 +7,8 @@
 use super::shot::Shot;
 use fieldeye_base::stop::Stop;
 use fieldeye_protocol::record::RecordId;
-use fieldeye_vision::detect::{DetectError, Detection, Detector};
+use fieldeye_vision::detect::{DetectError, Detection};
+use fieldeye_vision::picture::PictureView;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Scope, ScopedJoinHandle};
@@ -46,10 +47,11 @@ pub(super) struct Bench<'scope> {
 }
 
 impl<'scope> Bench<'scope> {
-    /// Starts the worker. It ends when the bench is dropped, and does not begin another shot after `stop`.
+    /// Starts the worker, which looks by calling `detect`. It ends when the bench is dropped, and does not begin
+    /// another shot after `stop`.
     pub(super) fn start<'env>(
         scope: &'scope Scope<'scope, 'env>,
-        detector: &'env Detector,
+        detect: impl Fn(&PictureView<'_>) -> Result<Vec<Detection>, DetectError> + Send + 'env,
         stop: &'env Stop,
     ) -> Result<Self, Lost> {
         let (jobs, inbox) = sync_channel::<Job>(DEPTH);
@@ -60,7 +62,7 @@ impl<'scope> Bench<'scope> {
                     break;
                 }
                 let began = Instant::now();
-                let seen = detector.detect(&job.shot.picture.view());
+                let seen = detect(&job.shot.picture.view());
                 if outbox.send(Answer { job, seen, spent: began.elapsed() }).is_err() {
                     break;
                 }
@@ -109,5 +111,43 @@ impl<'scope> Bench<'scope> {
             Some(text) => format!("the detector's thread died: {text}; please report this"),
             None => "the detector was stopped".to_owned(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(pts_s: f64) -> Job {
+        Job { shot: Arc::new(Shot::blank(pts_s)), pause: None }
+    }
+
+    #[test]
+    fn answers_come_in_order_and_none_before_it_is_full() {
+        let stop = Stop::new();
+        std::thread::scope(|scope| {
+            let mut bench = Bench::start(scope, |_| Ok(Vec::new()), &stop).expect("started");
+            let mut order = Vec::new();
+            for number in 0..5 {
+                let answer = bench.submit(job(f64::from(number))).expect("it lives");
+                assert_eq!(answer.is_some(), number >= 2);
+                order.extend(answer.map(|answer| answer.job.shot.pts_s));
+            }
+            while let Some(answer) = bench.take().expect("it lives") {
+                order.push(answer.job.shot.pts_s);
+            }
+            assert_eq!(order, [0.0, 1.0, 2.0, 3.0, 4.0]);
+        });
+    }
+
+    #[test]
+    fn a_panic_is_told_and_hangs_nobody() {
+        let stop = Stop::new();
+        std::thread::scope(|scope| {
+            let mut bench = Bench::start(scope, |_| panic!("out of luck"), &stop).expect("started");
+            let told = (0..4).find_map(|number| bench.submit(job(f64::from(number))).err());
+            let Lost(why) = told.expect("the worker is gone");
+            assert!(why.contains("out of luck"), "{why}");
+        });
     }
 }

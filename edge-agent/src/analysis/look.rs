@@ -28,7 +28,7 @@ pub(crate) fn look<E>(
     sink: &mut dyn FnMut(Finding) -> Result<(), E>,
 ) -> Result<Outcome, LookError<E>> {
     std::thread::scope(|scope| {
-        let bench = Bench::start(scope, &look.model.detector, stop)?;
+        let bench = Bench::start(scope, |picture| look.model.detector.detect(picture), stop)?;
         let mut pass = Pass::new(look, bench, sink);
         match pass.run(stop) {
             Ok(complete) => Ok(pass.outcome(complete)),

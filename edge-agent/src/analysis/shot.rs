@@ -39,6 +39,20 @@ impl Shot {
         }))
     }
 
+    /// A black picture.
+    #[cfg(test)]
+    pub(super) fn blank(pts_s: f64) -> Self {
+        Self {
+            picture: Picture::from_rgb(16, 16, vec![0; 16 * 16 * 3]).expect("whole"),
+            pts_s,
+            pose: Pose::start(),
+            stored_size: (16, 16),
+            orientation: Orientation::default(),
+            number: 0,
+            jpeg: OnceLock::new(),
+        }
+    }
+
     /// As a kept picture: encoded at the first call.
     pub(super) fn keyframe(&self, identity: &Identity) -> Result<Keyframe, String> {
         let (width, height) = self.picture.view().displayed_size();
