@@ -9,9 +9,9 @@ pub mod bot_api;
 pub mod chance;
 pub mod device;
 pub mod http;
-pub mod ledger;
 #[cfg(unix)]
 pub mod inspect;
+pub mod ledger;
 pub mod programs;
 pub mod running;
 #[cfg(target_os = "linux")]
