@@ -5,6 +5,7 @@ use crate::analysis::{self, Look, LookError};
 use crate::model::{self, LoadedModel};
 use crate::store::StoreError;
 use fieldeye_base::exit::Failure;
+use fieldeye_base::memory;
 use fieldeye_base::stop::Stop;
 use fieldeye_protocol::body::ModelRef;
 use std::path::{Path, PathBuf};
@@ -75,5 +76,6 @@ impl Eye for Analysis {
 
     fn rest(&mut self) {
         self.loaded = None;
+        memory::give_back();
     }
 }

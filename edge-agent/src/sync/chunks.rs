@@ -83,11 +83,6 @@ impl Chunks {
         self.under_way.retain(|picture| picture.blob.sha256 != *sha256);
     }
 
-    /// Gives all pictures up, to be taken up again when they may go.
-    pub(super) fn clear(&mut self) {
-        self.under_way.clear();
-    }
-
     /// What is to be sent next, in chunks of at most `chunk` bytes.
     pub(super) fn next(&mut self, now: Instant, chunk: u64) -> Option<Step> {
         let timeout = self.timeout;

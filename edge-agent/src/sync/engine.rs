@@ -414,18 +414,10 @@ impl Engine<'_> {
             tracing::warn!(seq, reason, "the hub rejects a record");
         }
         tracing::debug!(batch = %id, stored = answer.stored.len(), "the hub has a batch");
-        self.note_origin(origin, verdict);
+        self.origin = Some(origin);
         self.batches.answered(id, &answer);
         self.smaller.extend(answer.smaller);
         Ok(())
-    }
-
-    fn note_origin(&mut self, origin: Origin, verdict: Verdict) {
-        self.origin = Some(origin);
-        if verdict == Verdict::CountsAndOffersAgain {
-            // That hub has not heard of these pictures, and would refuse them: their records go first again.
-            self.chunks.clear();
-        }
     }
 
     async fn hear_about_blob(&mut self, ack: BlobAck) -> Result<(), LineError> {
@@ -445,11 +437,10 @@ impl Engine<'_> {
                 }
                 Ok(verdict)
             };
-            let verdict = self.line.store.write("take the hub's answer", work).await?;
-            if verdict == Verdict::TooOld {
+            if self.line.store.write("take the hub's answer", work).await? == Verdict::TooOld {
                 return Ok(());
             }
-            self.note_origin(origin, verdict);
+            self.origin = Some(origin);
         }
         match ack.state {
             BlobState::Stored | BlobState::Refused => {

@@ -115,8 +115,11 @@ async fn keep_connected(line: &Line, status: &watch::Sender<LineStatus>, stop: &
         let Err(error) = ended else { break };
         if was_connected {
             tracing::warn!(hub = %line.hub, %error, "the line to the hub is lost");
+        } else if *status.borrow() == LineStatus::Down(error.to_string()) {
+            // A hub that is away for days is no news every few seconds.
+            tracing::debug!(hub = %line.hub, %error, "still no line to the hub");
         } else {
-            tracing::info!(hub = %line.hub, %error, "no line to the hub");
+            tracing::info!(hub = %line.hub, %error, "no line to the hub; it is tried again until there is one");
         }
         status.send_replace(LineStatus::Down(error.to_string()));
         if was_connected && begun.elapsed() >= GOOD {

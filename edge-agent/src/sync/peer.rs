@@ -50,6 +50,8 @@ pub(super) struct Hub {
     pub(super) max_packet: Option<u32>,
     /// Nothing that comes is acknowledged or answered any more.
     pub(super) frozen: bool,
+    /// It freezes with this picture.
+    pub(super) freezes_at_picture: Option<usize>,
     /// To cut them.
     pub(super) connections: Vec<TcpStream>,
 }
@@ -281,6 +283,7 @@ impl Hub {
         if *ranges == [[0, content.len() as u64]] && !self.pictures.contains_key(&sha256) {
             assert_eq!(Digest::of(content), sha256);
             self.pictures.insert(sha256, content.clone());
+            self.frozen = self.freezes_at_picture == Some(self.pictures.len());
             self.order.push("picture".to_owned());
         }
         self.blob_ack(sha256)
