@@ -375,30 +375,32 @@ async fn killed_hubs_at_any_moment_lose_and_repeat_nothing() {
 #[tokio::test]
 async fn killed_hubs_between_message_and_commit_lose_nothing() {
     let world = World::new().for_cards();
-    let alone = world.agent.run(&["import", text(&card(world.dir.path(), 2))]).await;
-    assert_eq!(alone.code, Some(0), "{alone:?}");
-    let waiting = world.waiting();
-    // A first life makes the database.
-    let (status, _) = world.hub.start().await.stop().await;
-    assert!(status.success(), "{status}");
+    let card = card(world.dir.path(), 2);
     let agent = world.agent.start(&[]).await;
-    for _ in 0..2 {
+    for n in 0..2 {
         let hub = world.hub.start().await;
+        let connected = || async {
+            let status = world.agent.run(&["status", "--json"]).await.json();
+            (status["hub"]["connected"] == true && world.waiting() == 0).then_some(())
+        };
+        until("the agent is connected and nothing waits", PATIENT, connected).await;
+        let before = world.arrived();
         let mut database = ledger::database(&world.hub_dir().join("hub.db"));
         let writing = rusqlite::TransactionBehavior::Immediate;
         let held = database.transaction_with_behavior(writing).expect("the hub's database can be held");
-        let connected = || async {
-            let status = world.agent.run(&["status", "--json"]).await.json();
-            (status["hub"]["connected"] == true).then_some(())
-        };
-        until("the agent is connected", SOON, connected).await;
-        // The message is there by now, and its commit can't happen: nobody may call it stored.
-        let gone = until_mut_for(Duration::from_secs(2), async || world.waiting() < waiting).await;
-        assert!(!gone, "a record left the outbox without a commit at the hub");
+        // Handed over to the agent that runs; each finding is on its way at once.
+        let video = card.join(format!("video-{n}.mp4"));
+        let import = world.agent.run(&["import", text(&video)]).await;
+        assert_eq!(import.code, Some(0), "{import:?}");
+        // Messages are there by now, and their commit can't happen: nobody may call them stored.
+        let written = world.waiting();
+        assert!(written >= 5, "session, pause, frame, defect and picture wait: {written}");
+        let gone = until_mut_for(Duration::from_secs(2), async || world.waiting() < written).await;
+        assert!(!gone, "something left the agent without a commit at the hub");
         hub.kill().await;
         drop(held);
-        assert_eq!(world.arrived(), 0, "nothing was written");
-        assert_eq!(world.waiting(), waiting, "nothing was taken for written");
+        assert_eq!(world.arrived(), before, "nothing was written");
+        assert_eq!(world.waiting(), written, "nothing was taken for written");
     }
     let hub = world.hub.start().await;
     world.is_synced().await;
