@@ -135,6 +135,28 @@ async fn without_a_hub_everything_is_kept_until_there_is_one() {
     assert_eq!(site.count("SELECT count(*) FROM records"), records);
 }
 
+/// What is another device's is rejected: the second to bring a file is told so, and keeps what it has.
+#[tokio::test]
+async fn what_the_hub_rejects_is_told_and_kept() {
+    let (site, other) = (Site::new(), Site::new());
+    let (hub, hub_setup) = site.hub().await;
+    let clip = small();
+    let first = site.agent.clone().hub(hub.mqtt());
+    let ended = first.run(&["import", "--wait-synced", "60", text(&clip)]).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let second = other.agent.clone().hub(hub.mqtt()).variable("FIELDEYE_AGENT_DEVICE__ID", "cam-8");
+    let ended = second.run(&["import", "--wait-synced", "60", text(&clip)]).await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("rejected") && ended.err.contains("fieldeye-agent doctor"), "{ended:?}");
+    let records = other.count("SELECT count(*) FROM records");
+    assert_eq!(other.count("SELECT count(*) FROM outbox WHERE state = 'rejected' AND reason <> ''"), records);
+    let status = second.run(&["status", "--json"]).await.json();
+    assert!(status["rejected"].as_i64() >= Some(records), "{status}");
+    let doctor = second.run(&["doctor"]).await;
+    assert!(doctor.out.contains("warn  rejected"), "{doctor:?}");
+    assert_arrived(&site, &hub_setup).await;
+}
+
 #[tokio::test]
 async fn an_unreadable_file_does_not_cost_the_others() {
     let site = Site::new();

@@ -52,7 +52,8 @@ pub(crate) struct Running {
     pulse: Pulse,
     up_to: Arc<AtomicI64>,
     bell: SyncSender<()>,
-    ended: oneshot::Receiver<()>,
+    /// `None` once its end was seen.
+    ended: Option<oneshot::Receiver<()>>,
 }
 
 impl Running {
@@ -74,7 +75,10 @@ impl Running {
 
     /// Waits for the end, which comes after the stop that [`start`] was given. Safe to cancel.
     pub(crate) async fn ended(&mut self) {
-        let _ = (&mut self.ended).await;
+        if let Some(ended) = &mut self.ended {
+            let _ = ended.await;
+            self.ended = None;
+        }
     }
 }
 
@@ -97,7 +101,7 @@ fn start_with(store: Store, eye: Box<dyn Eye>, up_to: i64, stop: Stop, patience:
         drop(worker);
         let _ = ended_sender.send(());
     })?;
-    Ok(Running { trouble: trouble_seen, pulse, up_to, bell, ended })
+    Ok(Running { trouble: trouble_seen, pulse, up_to, bell, ended: Some(ended) })
 }
 
 /// Wakes the worker when there may be something to do, and when it is to end.

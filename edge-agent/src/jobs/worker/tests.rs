@@ -118,6 +118,7 @@ impl Bench {
         let (mut running, stop) = self.running.take().expect("running");
         stop.cancel();
         tokio::time::timeout(Duration::from_secs(5), running.ended()).await.expect("it ends");
+        running.ended().await;
     }
 
     async fn ask(&self, path: &Path, facts: &Facts, origin: Origin) -> i64 {
