@@ -92,6 +92,17 @@ async fn the_demo_shows_what_was_found() {
 }
 
 #[tokio::test]
+async fn a_video_of_ones_own_may_be_called_anything() {
+    let stage = Stage::new();
+    let folder = stage.dir.path().join("Oma's \"rides\"");
+    std::fs::create_dir(&folder).expect("a folder");
+    let video = folder.join("-a $HOME; b & c.mp4");
+    std::fs::copy(workspace::root().join("tests/clips/turned.mp4"), &video).expect("copied");
+    assert_eq!(stage.ended(stage.start(Some(&video), "said"), "said").await, Some(0), "{}", stage.said("said"));
+    assert!(stage.said("said").contains("What to type next"));
+}
+
+#[tokio::test]
 async fn an_unreadable_video_ends_it_with_the_agents_code_and_sentence() {
     let stage = Stage::new();
     let video = stage.dir.path().join("it's \"not\" a $video; really.mp4");
