@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Doctor(cmd::doctor::DoctorArgs),
     /// Show what is stored here and what still waits for the hub
     Status(cmd::status::StatusArgs),
+    /// Say why something is missing or late
+    Why(cmd::why::WhyArgs),
 }
 
 impl Global {
@@ -86,6 +88,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Import(args) => cmd::import::run(&global, &args),
         Command::Doctor(args) => cmd::doctor::run(&global, &args),
         Command::Status(args) => cmd::status::run(&global, &args),
+        Command::Why(args) => cmd::why::run(&global, &args),
     }
 }
 

@@ -6,3 +6,4 @@ pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod run;
 pub(crate) mod status;
+pub(crate) mod why;

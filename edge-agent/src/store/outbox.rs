@@ -3,7 +3,7 @@
 use crate::store::records;
 use fieldeye_base::disk;
 use fieldeye_protocol::record::Record;
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use std::fmt;
 
 /// Which queue a record waits in.
@@ -202,7 +202,8 @@ const DEPTH: &str = "SELECT
 impl fmt::Display for Depth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { records, blobs, bytes, .. } = self;
-        write!(f, "{records} records, {blobs} pictures ({})", disk::human(*bytes))
+        let ending = |number: u64| if number == 1 { "" } else { "s" };
+        write!(f, "{records} record{}, {blobs} picture{} ({})", ending(*records), ending(*blobs), disk::human(*bytes))
     }
 }
 
@@ -234,7 +235,7 @@ pub(crate) fn depth_of(db: &Connection, session: &str) -> rusqlite::Result<Depth
 }
 
 /// Something that the hub will not take.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct Rejected {
     /// Kind of the record, or `picture`.
     pub(crate) kind: String,
@@ -249,11 +250,25 @@ const REJECTED_LIST: &str =
     WHERE o.state = 'rejected'
     UNION ALL SELECT 'picture', sha256, coalesce(reason, '') FROM blobs WHERE state IN ('refused', 'corrupt') LIMIT ?1";
 
+const REJECTED_LIST_OF: &str =
+    "SELECT r.kind, r.id, coalesce(o.reason, '') FROM outbox o JOIN records r ON r.id = o.record_id
+    WHERE o.state = 'rejected' AND (r.session_id = ?1 OR r.id = ?1)
+    UNION ALL SELECT 'picture', b.sha256, coalesce(b.reason, '') FROM blobs b
+    WHERE b.state IN ('refused', 'corrupt') AND b.sha256 IN
+        (SELECT n.sha256 FROM blob_names n JOIN records r ON r.id = n.record_id WHERE r.session_id = ?1)";
+
+fn rejected_from(row: &Row<'_>) -> rusqlite::Result<Rejected> {
+    Ok(Rejected { kind: row.get(0)?, id: row.get(1)?, reason: row.get(2)? })
+}
+
 /// What the hub will not take, at most `limit` of it.
 pub(crate) fn rejected_list(db: &Connection, limit: usize) -> rusqlite::Result<Vec<Rejected>> {
-    db.prepare_cached(REJECTED_LIST)?
-        .query_map([limit], |row| Ok(Rejected { kind: row.get(0)?, id: row.get(1)?, reason: row.get(2)? }))?
-        .collect()
+    db.prepare_cached(REJECTED_LIST)?.query_map([limit], rejected_from)?.collect()
+}
+
+/// What the hub will not take of one session.
+pub(crate) fn rejected_list_of(db: &Connection, session: &str) -> rusqlite::Result<Vec<Rejected>> {
+    db.prepare_cached(REJECTED_LIST_OF)?.query_map([session], rejected_from)?.collect()
 }
 
 #[cfg(test)]

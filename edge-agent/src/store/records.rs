@@ -126,6 +126,15 @@ pub(crate) fn body(db: &Connection, id: &str) -> rusqlite::Result<Option<Value>>
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
 }
 
+const BODIES: &str = "SELECT body FROM records WHERE session_id = ?1 AND kind = ?2 AND void = 0 ORDER BY rowid";
+
+/// What was last said about the things of one kind in a session, as far as that can be read.
+pub(crate) fn bodies(db: &Connection, session: &str, kind: &str) -> rusqlite::Result<Vec<Value>> {
+    let texts: Vec<String> =
+        db.prepare_cached(BODIES)?.query_map([session, kind], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    Ok(texts.iter().filter_map(|text| serde_json::from_str(text).ok()).collect())
+}
+
 /// Builds the record of a row that has, from column `first` on: id, rev, kind, session_id, frame_id, wall_ms, boot,
 /// mono_ms, synced, body, void.
 pub(super) fn from_row(row: &Row<'_>, first: usize) -> rusqlite::Result<Record> {

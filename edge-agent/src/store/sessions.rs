@@ -5,7 +5,8 @@ use fieldeye_protocol::record::RecordId;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 /// How far a session was looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Status {
     /// Not to the end yet.
     Open,
@@ -21,6 +22,14 @@ impl Status {
             Self::Open => "open",
             Self::Closed => "closed",
             Self::Interrupted => "interrupted",
+        }
+    }
+
+    fn parse(text: &str) -> Self {
+        match text {
+            "closed" => Self::Closed,
+            "interrupted" => Self::Interrupted,
+            _ => Self::Open,
         }
     }
 }
@@ -46,11 +55,7 @@ const OF_CONTENT: &str = "SELECT id, status, pauses, defects, looked_with FROM s
 pub(crate) fn of_content(db: &Connection, content: &Digest) -> rusqlite::Result<Option<Known>> {
     db.prepare_cached(OF_CONTENT)?
         .query_row([content.to_string()], |row| {
-            let status = match row.get_ref(1)?.as_str()? {
-                "closed" => Status::Closed,
-                "interrupted" => Status::Interrupted,
-                _ => Status::Open,
-            };
+            let status = Status::parse(row.get_ref(1)?.as_str()?);
             let looked_with = row.get(4)?;
             Ok(Known { id: row.get(0)?, status, pauses: row.get(2)?, defects: row.get(3)?, looked_with })
         })
@@ -111,6 +116,28 @@ pub(crate) fn content_of_file(db: &Connection, path: &str, stamp: &str) -> rusql
     let text: Option<String> =
         db.prepare_cached(CONTENT_OF_FILE)?.query_row([path, stamp], |row| row.get(0)).optional()?;
     Ok(text.and_then(|text| Digest::parse(&text).ok()))
+}
+
+/// A session in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listed {
+    /// Its id.
+    pub(crate) id: String,
+    /// File name, or URI without credentials.
+    pub(crate) source: String,
+    /// How far it was looked at.
+    pub(crate) status: Status,
+}
+
+const LIST: &str =
+    "SELECT id, source, status FROM sessions WHERE substr(id, 1, length(?1)) = ?1 ORDER BY created_ms, id";
+
+/// The sessions whose ids begin so, oldest first.
+pub(crate) fn list(db: &Connection, beginning: &str) -> rusqlite::Result<Vec<Listed>> {
+    let listed = |row: &rusqlite::Row<'_>| {
+        Ok(Listed { id: row.get(0)?, source: row.get(1)?, status: Status::parse(row.get_ref(2)?.as_str()?) })
+    };
+    db.prepare_cached(LIST)?.query_map([beginning.to_ascii_lowercase()], listed)?.collect()
 }
 
 const COUNT: &str = "SELECT count(*) FROM sessions";
