@@ -49,6 +49,8 @@ pub fn open(path: &Path, migrations: &'static Dir<'static>) -> Result<Connection
         rusqlite_migration::Error::MigrationDefinition(
             rusqlite_migration::MigrationDefinitionError::DatabaseTooFarAhead,
         ) => fail("too old a program for", &"it was written by a newer version").hint("update this program"),
+        // Not the whole script that it was at.
+        rusqlite_migration::Error::RusqliteError { err, .. } => fail("can't migrate", &err),
         error => fail("can't migrate", &error),
     })?;
     Ok(connection)

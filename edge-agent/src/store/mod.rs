@@ -31,6 +31,7 @@ use fieldeye_protocol::device::DeviceId;
 use fieldeye_protocol::record::At;
 use include_dir::{Dir, include_dir};
 use rusqlite::{Connection, Transaction};
+use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -78,6 +79,7 @@ impl Store {
     /// Opens the store of `data_dir`, creating what is not there. `device` is the configured id, if any.
     pub(crate) fn open(data_dir: &Path, device: Option<&DeviceId>, opening: Opening) -> Result<Self, Failure> {
         sqlite::private_dir(data_dir)?;
+        let _turn = take_turn(data_dir)?;
         let path = database_path(data_dir);
         let mut connection = sqlite::open(&path, &MIGRATIONS)?;
         let now_ms = clock::now_ms();
@@ -175,6 +177,14 @@ impl Store {
     }
 }
 
+/// Programs that open a store at the same moment do it one after the other: the first makes the schema and the ids.
+fn take_turn(data_dir: &Path) -> Result<File, StoreError> {
+    let path = data_dir.join("open.lock");
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+    let turn = file.and_then(|file| file.lock().map(|()| file));
+    turn.map_err(|error| StoreError::file("lock", &path, error))
+}
+
 fn in_transaction<R>(
     connection: &mut Connection,
     work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<R>,
@@ -184,4 +194,30 @@ fn in_transaction<R>(
     let value = work(&tx)?;
     tx.commit()?;
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_that_open_a_new_store_at_once_find_the_same() {
+        for _ in 0..5 {
+            let dir = tempfile::tempdir().expect("dir");
+            let openings = [Opening::Start, Opening::Beside, Opening::Beside, Opening::Beside];
+            let ids: Vec<_> = std::thread::scope(|scope| {
+                let threads: Vec<_> = openings
+                    .into_iter()
+                    .map(|opening| {
+                        scope.spawn({
+                            let dir = dir.path();
+                            move || Store::open(dir, None, opening).expect("opened").identity().clone()
+                        })
+                    })
+                    .collect();
+                threads.into_iter().map(|thread| thread.join().expect("ended")).collect()
+            });
+            assert!(ids.iter().all(|id| (id.store_id, &id.device) == (ids[0].store_id, &ids[0].device)), "{ids:?}");
+        }
+    }
 }
