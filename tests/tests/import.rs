@@ -217,6 +217,22 @@ async fn two_at_once_share_the_work() {
 }
 
 #[tokio::test]
+async fn two_on_a_new_folder_at_the_same_moment() {
+    let site = Site::new();
+    let (first, second) = (site.copy(&small(), "first.mp4"), site.copy(&small(), "second.mp4"));
+    let imports = [&first, &second].map(|file| site.agent.spawn(&["import", "--json", text(file)]));
+    let mut came = Vec::new();
+    for import in imports {
+        let ended = import.ended().await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        came.extend(states(&ended));
+    }
+    came.sort();
+    assert_eq!(came, ["done", "known"], "the same content is looked at once");
+    assert_eq!(site.count("SELECT count(*) FROM sessions"), 1);
+}
+
+#[tokio::test]
 async fn a_running_agent_does_the_work() {
     let site = Site::new();
     let clip = site.copy(&small(), "a.mp4");
