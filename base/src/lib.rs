@@ -9,6 +9,7 @@
 pub mod clock;
 pub mod config;
 pub mod console;
+pub mod database;
 pub mod disk;
 pub mod exit;
 pub mod instance;

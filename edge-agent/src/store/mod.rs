@@ -4,7 +4,7 @@
 //! picture is on the disk before that. `sync` reads the outbox and brings back the hub's answers. A record leaves the
 //! outbox only by such an answer, and nothing else is ever deleted here.
 //!
-//! All statements run on one thread of their own ([`writer`]); tasks await its answers, threads wait for them.
+//! All statements run on one thread of their own ([`fieldeye_base::database`]); tasks await its answers, threads wait for them.
 //! Other programs may read beside it (`status`, `doctor`) and add jobs (`import`).
 
 pub(crate) mod blobs;
@@ -18,13 +18,13 @@ pub(crate) mod records;
 pub(crate) mod sessions;
 #[cfg(test)]
 pub(crate) mod testing;
-mod writer;
 
 pub(crate) use error::StoreError;
 
 use crate::store::media::Media;
 use crate::store::meta::Identity;
 use fieldeye_base::clock::{self, Monotonic};
+use fieldeye_base::database::DatabaseThread;
 use fieldeye_base::exit::Failure;
 use fieldeye_base::sqlite;
 use fieldeye_protocol::device::DeviceId;
@@ -35,7 +35,6 @@ use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
-use writer::Writer;
 
 /// The schema's steps.
 static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../migrations/edge");
@@ -58,7 +57,7 @@ pub(crate) struct Store {
 
 #[derive(Debug)]
 struct Shared {
-    writer: Writer,
+    writer: DatabaseThread,
     path: PathBuf,
     media: Media,
     identity: Identity,
@@ -97,7 +96,7 @@ impl Store {
         if !media.is_ours() {
             tracing::warn!(folder = %media.root().display(), "the media folder belongs to another store; nothing in it is touched but added to");
         }
-        let writer = Writer::start(connection)
+        let writer = DatabaseThread::start("store", connection)
             .map_err(|error| StoreError::file("start the database's thread of", &path, error))?;
         let shared =
             Shared { writer, path, media, identity, started: Monotonic::start(), changes: watch::Sender::new(0) };

@@ -20,7 +20,6 @@ mod queries;
 mod rows;
 #[cfg(test)]
 pub(crate) mod testing;
-mod thread;
 mod times;
 mod uploads;
 
@@ -36,6 +35,7 @@ pub(crate) use uploads::Standing;
 
 use bytes::Bytes;
 use fieldeye_base::clock;
+use fieldeye_base::database::DatabaseThread;
 use fieldeye_base::exit::Failure;
 use fieldeye_base::sqlite;
 use fieldeye_protocol::batch::Numbered;
@@ -48,7 +48,6 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use thread::DatabaseThread;
 use tokio::sync::watch;
 use uuid::Uuid;
 

@@ -12,14 +12,14 @@ type Work = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// Sends work to the thread. The thread ends when this is dropped, after what was sent.
 #[derive(Debug)]
-pub(super) struct DatabaseThread {
+pub struct DatabaseThread {
     sender: Option<mpsc::Sender<Work>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl DatabaseThread {
     /// Starts the thread, which owns the connection from now on.
-    pub(super) fn start(name: &str, mut connection: Connection) -> std::io::Result<Self> {
+    pub fn start(name: &str, mut connection: Connection) -> std::io::Result<Self> {
         let (sender, mut receiver) = mpsc::channel::<Work>(QUEUE);
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
             while let Some(work) = receiver.blocking_recv() {
@@ -32,19 +32,39 @@ impl DatabaseThread {
     }
 
     /// Does `work` and awaits its answer. `None` when it failed on the way, which only a bug can do.
-    pub(super) async fn call<R, F>(&self, work: F) -> Option<R>
+    pub async fn call<R, F>(&self, work: F) -> Option<R>
     where
         R: Send + 'static,
         F: FnOnce(&mut Connection) -> R + Send + 'static,
     {
-        let (sender, answer) = oneshot::channel();
-        let work: Work = Box::new(move |connection| {
-            // The caller may have given up; the work is done all the same.
-            let _ = sender.send(work(connection));
-        });
+        let (work, answer) = package(work);
         self.sender.as_ref()?.send(work).await.ok()?;
         answer.await.ok()
     }
+
+    /// The same for threads outside the runtime, which it blocks.
+    pub fn call_blocking<R, F>(&self, work: F) -> Option<R>
+    where
+        R: Send + 'static,
+        F: FnOnce(&mut Connection) -> R + Send + 'static,
+    {
+        let (work, answer) = package(work);
+        self.sender.as_ref()?.blocking_send(work).ok()?;
+        answer.blocking_recv().ok()
+    }
+}
+
+fn package<R, F>(work: F) -> (Work, oneshot::Receiver<R>)
+where
+    R: Send + 'static,
+    F: FnOnce(&mut Connection) -> R + Send + 'static,
+{
+    let (sender, answer) = oneshot::channel();
+    let work = move |connection: &mut Connection| {
+        // The caller may have given up; the work is done all the same.
+        let _ = sender.send(work(connection));
+    };
+    (Box::new(work), answer)
 }
 
 impl Drop for DatabaseThread {
@@ -60,8 +80,8 @@ impl Drop for DatabaseThread {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn a_bug_costs_one_answer() {
+    #[test]
+    fn a_bug_costs_one_answer() {
         let connection = Connection::open_in_memory().expect("opened");
         connection.execute_batch("CREATE TABLE t (x)").expect("made");
         let thread = DatabaseThread::start("test", connection).expect("started");
@@ -70,8 +90,8 @@ mod tests {
             tx.execute("INSERT INTO t VALUES (1)", []).expect("written");
             assert!(tx.is_autocommit(), "a bug");
         };
-        assert_eq!(thread.call(work).await, None);
+        assert_eq!(thread.call_blocking(work), None);
         let count = |db: &mut Connection| db.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, u64>(0));
-        assert_eq!(thread.call(count).await, Some(Ok(0)), "and nothing half done stays");
+        assert_eq!(thread.call_blocking(count), Some(Ok(0)), "and nothing half done stays");
     }
 }
