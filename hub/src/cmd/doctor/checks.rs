@@ -5,7 +5,7 @@ use super::{Found, line};
 use crate::blobs::Blobs;
 use crate::bot;
 use crate::config::Config;
-use crate::store::{self, Store, StoreError};
+use crate::store::{Store, StoreError};
 use fieldeye_base::exit::Failure;
 use fieldeye_base::{clock, disk, secret};
 use std::io;
@@ -74,7 +74,7 @@ fn tempfile_in(folder: &Path) -> io::Result<()> {
 fn others_may(folder: &Path) -> Option<std::path::PathBuf> {
     use std::os::unix::fs::PermissionsExt as _;
     let open = |path: &Path| path.metadata().is_ok_and(|facts| facts.permissions().mode() & 0o077 != 0);
-    [folder.to_path_buf(), store::database_path(folder)].into_iter().find(|path| open(path))
+    [folder.to_path_buf(), crate::store::database_path(folder)].into_iter().find(|path| open(path))
 }
 
 #[cfg(not(unix))]
@@ -284,7 +284,7 @@ mod tests {
     fn a_fresh_hub_is_well_and_a_damaged_one_is_not() {
         let dir = tempfile::tempdir().expect("a folder");
         let data_dir = dir.path().join("data");
-        drop(Store::open(&data_dir, store::Audience::Console).expect("made"));
+        drop(Store::open(&data_dir, crate::store::Audience::Console).expect("made"));
         let found = all(&config(&data_dir)).expect("checked");
         for name in ["data folder", "database", "blobs", "quarantine", "alerts", "mqtt port"] {
             assert_eq!(level_of(&found, name), Level::Ok, "{found:?}");
@@ -293,7 +293,7 @@ mod tests {
         let left: Vec<_> = std::fs::read_dir(&data_dir).expect("a folder").filter_map(Result::ok).collect();
         assert!(left.iter().all(|entry| !entry.file_name().to_string_lossy().starts_with("doctor")), "{left:?}");
 
-        let path = store::database_path(&data_dir);
+        let path = crate::store::database_path(&data_dir);
         let mut bytes = std::fs::read(&path).expect("the database");
         let (start, end) = (4096, bytes.len());
         bytes[start..end].fill(0x55);
