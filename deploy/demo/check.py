@@ -51,6 +51,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("finder")
     parser.add_argument("--rate", type=float, default=2.0)
+    parser.add_argument("--package", type=pathlib.Path, default=look.HERE)
     arguments = parser.parse_args()
     truth = json.loads((HERE / "lift-hill.json").read_text())
     width, height, fps = truth["width"], truth["height"], truth["fps"]
@@ -65,7 +66,7 @@ def main():
         if abs(a["start_s"] - b["start_s"]) > 0.5 or abs(a["end_s"] - b["end_s"]) > 0.5:
             wrong.append(f"pause at {b['start_s']} s is off by half a second or more")
 
-    package = look.Package()
+    package = look.Package(arguments.package)
     keyframes = {round(p["keyframe_s"] * fps): i for i, p in enumerate(found["pauses"])}
     told = {}
     for index, picture in enumerate(pictures(width, height)):

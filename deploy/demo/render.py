@@ -102,7 +102,7 @@ def world(rng):
             state = FAULTS.get(stop, {}).get(number, draw.OK)
             angle = rng.uniform(0, 2 * np.pi)
             centre = np.array([x, y]) + view @ (place * size)
-            box = draw.bolt(rng, canvas, centre, size / 2 / style.washer, paint, state, view, light, angle, np.radians(64))
+            box, _ = draw.bolt(rng, canvas, centre, size / 2 / style.washer, paint, state, view, light, angle, np.radians(64))
             boxes.append((state, stop, box))
     return canvas, boxes
 

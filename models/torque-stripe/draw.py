@@ -152,9 +152,11 @@ def _stripe_part(rng, radii, angle, width):
 
 
 def bolt(rng, canvas, centre, radius, style, state, view, light, stripe_angle=None, slip=None):
-    """Draws a bolt whose head (centre to corner) has `radius` px, and gives its box (left, top, right, bottom).
+    """Draws a bolt whose head (centre to corner) has `radius` px. Gives its box (left, top, right, bottom) and stripe.
 
-    `view` is the 2x2 matrix that a circle on the wall is seen through. The box is that of washer and head.
+    `view` is the 2x2 matrix that a circle on the wall is seen through. The box is that of washer and head. The stripe
+    is where it points on the head and on the plate (x, y, as seen), and how sure that is: 0 without one, 1 when it is
+    known as a line only, 2 when it has a direction.
     """
     centre = np.asarray(centre, np.float64)
     matrix = np.asarray(view) * radius
@@ -228,7 +230,11 @@ def bolt(rng, canvas, centre, radius, style, state, view, light, stripe_angle=No
             polygon(canvas, point + ring(radius * rng.uniform(0.05, 0.11), 8), lit)
 
     extent = np.concatenate([place(ring(outer)), foot, top])
-    return [*extent.min(0), *extent.max(0)]
+    pointing = []
+    for angle, line_only in ((first + turn, style.across), (first, style.both)):
+        along = matrix @ (np.cos(angle), np.sin(angle))
+        pointing += [*(along / np.linalg.norm(along)), 0 if state == MISSING else 1 if line_only else 2]
+    return [*extent.min(0), *extent.max(0)], pointing
 
 
 def view_of(rng, most=0.45):
@@ -359,6 +365,25 @@ def marks(rng, canvas, unit, light, colour):
             centre = end + rng.normal(0, 12, 2) * unit
 
 
+def chain(rng, canvas, unit, light, colour):
+    """Links, slots or a ladder of holes: the same thing many times in a row."""
+    start = rng.uniform(-0.1, 0.8, 2) * canvas.shape[1::-1]
+    along = rng.normal(0, 1, 2)
+    along /= np.linalg.norm(along) + 1e-9
+    turn = np.array([[along[0], -along[1]], [along[1], along[0]]])
+    half = np.array([rng.uniform(3, 14), rng.uniform(1.5, 7)]) * unit
+    step = along * half[0] * rng.uniform(2.05, 3.2)
+    outside = vary(rng, METALS[rng.integers(len(METALS))])
+    inside = vary(rng, (24, 24, 26) if rng.random() < 0.4 else METALS[rng.integers(len(METALS))])
+    hollow = rng.random() < 0.75
+    for index in range(rng.integers(4, 20)):
+        centre = start + step * index
+        blend(canvas, (ring(1.05, 24) * half) @ turn.T + centre - light.towards() * unit, (8, 8, 10), 0.3 * light.hard)
+        polygon(canvas, (ring(1.0, 24) * half) @ turn.T + centre, outside)
+        if hollow:
+            polygon(canvas, (ring(1.0, 24) * half * (0.65, 0.5)) @ turn.T + centre, inside)
+
+
 def beams(rng, canvas, unit, light, colour):
     """An edge across the picture: another part of the structure, nearer or farther."""
     height, width = canvas.shape[:2]
@@ -374,7 +399,7 @@ def beams(rng, canvas, unit, light, colour):
     line(canvas, points[2:], shade(tint, 0.6), unit)
 
 
-CLUTTER = [rivets, gauge, label, pipe, discs, marks, beams]
+CLUTTER = [rivets, gauge, label, pipe, discs, marks, beams, chain]
 
 
 # --- scenes ------------------------------------------------------------------------------------------------------
@@ -398,7 +423,9 @@ def layout(rng, count_most=10):
 
 
 def scene(rng, width, height, unit, bolts=True, diameter=DIAMETER):
-    """A wall of `width` x `height` px. Gives the picture (RGB, uint8) and its boxes: left, top, right, bottom, class."""
+    """A wall of `width` x `height` px. Gives the picture (RGB, uint8) and its boxes:
+    left, top, right, bottom, class, and where the stripe points (see `bolt`).
+    """
     light = Light.random(rng)
     colour = vary(rng, PAINTS[rng.integers(len(PAINTS))])
     canvas = np.empty((height, width, 3), np.uint8)
@@ -406,14 +433,14 @@ def scene(rng, width, height, unit, bolts=True, diameter=DIAMETER):
     for _ in range(rng.integers(0, 4)):
         beams(rng, canvas, unit, light, colour)
     texture(rng, canvas)
-    for _ in range(rng.integers(0, 4) if bolts else rng.integers(2, 9)):
+    for _ in range(rng.integers(0, 5) if bolts else rng.integers(2, 9)):
         CLUTTER[rng.integers(len(CLUTTER))](rng, canvas, unit, light, colour)
     boxes = []
     if bolts:
         view = view_of(rng)
         for _ in range(rng.integers(1, 5)):
             group(rng, canvas, unit, view, light, boxes, diameter)
-    return canvas, np.array(boxes, np.float64).reshape(-1, 5)
+    return canvas, np.array(boxes, np.float64).reshape(-1, 11)
 
 
 def group(rng, canvas, unit, view, light, boxes, diameter, states=(0.4, 0.3, 0.3)):
@@ -436,13 +463,14 @@ def group(rng, canvas, unit, view, light, boxes, diameter, states=(0.4, 0.3, 0.3
     for place in centres:
         state = rng.choice(3, p=states)
         wobble = 1 + rng.normal(0, 0.015)
-        box = bolt(rng, canvas, place, size / 2 / outer * wobble, style, state, view, light)
+        box, stripe = bolt(rng, canvas, place, size / 2 / outer * wobble, style, state, view, light)
         seen = max(0, min(box[2], width) - max(box[0], 0)) * max(0, min(box[3], height) - max(box[1], 0))
         share = seen / ((box[2] - box[0]) * (box[3] - box[1]))
         if share <= 0:
             continue
         judged = share > 0.9
-        boxes.append([max(box[0], 0), max(box[1], 0), min(box[2], width), min(box[3], height), state if judged else IGNORED])
+        boxes.append([max(box[0], 0), max(box[1], 0), min(box[2], width), min(box[3], height), state if judged else IGNORED,
+                      *stripe])
 
 
 @dataclass
@@ -461,7 +489,7 @@ class Camera:
 
     @staticmethod
     def random(rng):
-        return Camera(abs(rng.normal(0, 0.45)), rng.uniform(0, 0.9) if rng.random() < 0.3 else 0.0, rng.uniform(0, np.pi),
+        return Camera(abs(rng.normal(0, 0.45)), rng.uniform(0, 1.2) if rng.random() < 0.35 else 0.0, rng.uniform(0, np.pi),
                       rng.uniform(0.6, 1.25) * rng.uniform(0.92, 1.08, 3), rng.uniform(-12, 18), rng.uniform(0.75, 1.35),
                       rng.uniform(1, 10), int(rng.integers(45, 97)), rng.uniform(0, 0.45))
 
@@ -495,7 +523,7 @@ def photograph(seed, width, height, unit, bolts=None, diameter=DIAMETER):
     """A drawn picture and its boxes, of a seed alone."""
     rng = np.random.default_rng(seed)
     if bolts is None:
-        bolts = rng.random() < 0.85
+        bolts = rng.random() < 0.82
     canvas, boxes = scene(rng, width, height, unit, bolts, diameter)
     return Camera.random(rng).take(rng, canvas, unit), boxes
 
@@ -505,7 +533,7 @@ def sheet(path, seed=0, rows=3, columns=3):
     tiles = []
     for index in range(rows * columns):
         picture, boxes = photograph(seed + index, 640, 640, 3.08)
-        for left, top, right, bottom, state in boxes:
+        for left, top, right, bottom, state, *_ in boxes:
             colour = [(0, 255, 0), (255, 160, 0), (255, 0, 0), (255, 255, 255)][int(state)]
             cv2.rectangle(picture, (int(left), int(top)), (int(right), int(bottom)), colour, 1)
         tiles.append(picture)

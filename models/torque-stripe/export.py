@@ -53,7 +53,8 @@ def graph(plain):
     for name in ("near", "far", "join"):
         x = relu(add(x, conv(name, x), f"{name}.sum"))
     x = node("DepthToSpace", [conv("up", x)], "up.cells", blocksize=2, mode="DCR")
-    maps = conv("out", relu(conv("head", relu(add(fine, x, "both")))))
+    x = relu(conv("head", relu(add(fine, x, "both"))))
+    maps = conv("out", relu(conv("mix", x)))
 
     rows, columns = HEIGHT // network.CELL, WIDTH // network.CELL
     channel = constant("axis", np.array([1], np.int64))

@@ -6,6 +6,7 @@ Prints a table of precision and recall at the manifest's thresholds, and average
 """
 
 import argparse
+import pathlib
 
 import numpy as np
 
@@ -50,8 +51,9 @@ def average_precision(scores, right, total):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--pictures", type=int, default=400)
+    parser.add_argument("--package", type=pathlib.Path, default=look.HERE)
     arguments = parser.parse_args()
-    package = look.Package()
+    package = look.Package(arguments.package)
     rows, total, empty_alarms, empty = [], np.zeros(3, int), 0, 0
     by_size = {}
     for picture, truth in pictures(arguments.pictures):

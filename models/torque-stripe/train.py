@@ -1,6 +1,6 @@
 """Draws pictures and trains the network on them. One core; `--minutes` are those of the processor.
 
-    python train.py --out DIR [--pictures 7000] [--minutes 16]
+    python train.py --out DIR [--pictures 4000] [--minutes 16]
 
 `DIR` gets `weights.npz`; drawn pictures are kept there for the next run.
 """
@@ -23,7 +23,7 @@ import network
 SIDE = 208  # of a drawn picture, px of the model's input
 # Most of a picture is wall: learning goes on with small parts around bolts, and ends with large ones, for what is none.
 # Share of the time that is over, side of the parts (px), parts per step.
-STAGES = [(0.0, 64, 80), (0.72, 144, 16)]
+STAGES = [(0.0, 64, 80), (0.5, 144, 16)]
 TRAIN_SEED = 1_000_000
 
 
@@ -42,15 +42,15 @@ def example(seed):
     return picture, boxes
 
 
-def examples(folder, count):
-    path = f"{folder}/pictures-{count}.npz"
+def examples(folder, count, seed=TRAIN_SEED):
+    path = f"{folder}/pictures-{count}-{seed}.npz"
     if os.path.exists(path):
         stored = np.load(path, allow_pickle=True)
         return stored["pictures"], list(stored["boxes"])
     began = time.time()
     pictures, boxes = np.empty((count, SIDE, SIDE, 3), np.uint8), []
     for index in range(count):
-        pictures[index], found = example(TRAIN_SEED + index)
+        pictures[index], found = example(seed + index)
         boxes.append(found)
         if index % 1000 == 999:
             print(f"drawn {index + 1} in {time.time() - began:.0f} s", flush=True)
@@ -84,25 +84,29 @@ def turned(rng, picture, boxes, cut):
     boxes = boxes.copy()
     if rng.random() < 0.5:
         picture, boxes[:, [0, 2]] = picture[:, ::-1], cut - boxes[:, [2, 0]]
+        boxes[:, [5, 8]] *= -1
     if rng.random() < 0.5:
         picture, boxes[:, [1, 3]] = picture[::-1], cut - boxes[:, [3, 1]]
+        boxes[:, [6, 9]] *= -1
     if rng.random() < 0.5:
-        picture, boxes = picture.transpose(1, 0, 2), boxes[:, [1, 0, 3, 2, 4]]
+        picture, boxes = picture.transpose(1, 0, 2), boxes[:, [1, 0, 3, 2, 4, 6, 5, 7, 9, 8, 10]]
     if rng.random() < 0.4:
         picture = picture[..., rng.permutation(3)]
     return picture, boxes
 
 
 def targets(boxes, cut):
-    """Heat per class, class and box per cell, weight of these two, and where the heat counts."""
+    """Heat per class, class and box per cell, weight of these two, where the heat counts, hints and where they are."""
     cells = cut // network.CELL
     heat = np.zeros((cells, cells, network.CLASSES), np.float32)
     place = np.zeros((cells, cells, 4), np.float32)
     kind = np.zeros((cells, cells), np.int32)
+    hints = np.zeros((cells, cells, network.HINTS), np.float32)
+    hinted = np.zeros((cells, cells, network.HINTS), np.float32)
     weight = np.zeros((cells, cells), np.float32)
     counts = np.ones((cells, cells), np.float32)
     ys, xs = np.mgrid[0:cells, 0:cells]
-    for left, top, right, bottom, state in boxes:
+    for left, top, right, bottom, state, *stripe in boxes:
         cx, cy = (left + right) / 2 / network.CELL, (top + bottom) / 2 / network.CELL
         width, height = right - left, bottom - top
         if state == draw.IGNORED:
@@ -116,10 +120,13 @@ def targets(boxes, cut):
         mine = bell * (np.hypot(xs - x, ys - y) < 1.5) > weight
         weight[mine] = bell[mine]
         kind[mine] = int(state)
+        (hx, hy, sure), (px, py, also) = stripe[:3], stripe[3:]
+        hints[mine] = [hx, hy, px, py, hx * hx - hy * hy, 2 * hx * hy, px * px - py * py, 2 * px * py]
+        hinted[mine] = np.repeat([sure > 1, also > 1, sure > 0, also > 0], 2)
         values = [cx - xs - 0.5, cy - ys - 0.5, np.full(xs.shape, np.log(width / network.SIZE_UNIT)),
                   np.full(xs.shape, np.log(height / network.SIZE_UNIT))]
         place[mine] = np.stack(values, -1)[mine]
-    return heat, kind, place, weight, counts
+    return heat, kind, place, weight, counts, hints, hinted
 
 
 def batch(rng, pictures, boxes, cut, size):
@@ -129,7 +136,7 @@ def batch(rng, pictures, boxes, cut, size):
     return np.stack([p for p, _ in made]), *stacked
 
 
-def loss_of(weights, state, pictures, heat, kind, place, weight, counts, key):
+def loss_of(weights, state, pictures, heat, kind, place, weight, counts, hints, hinted, key):
     """Focal loss of the heat (CenterNet's), cross entropy of the classes where bolts are, smooth L1 of the boxes."""
     keys = jax.random.split(key, 3)
     x = pictures.astype(jnp.float32) / 255
@@ -137,7 +144,7 @@ def loss_of(weights, state, pictures, heat, kind, place, weight, counts, key):
     x = (x - 0.5) * jax.random.uniform(keys[0], (size, 1, 1, 1), minval=0.7, maxval=1.2) + 0.5
     x = x + jax.random.uniform(keys[1], (size, 1, 1, 3), minval=-0.08, maxval=0.08)
     x = jnp.clip(x + jax.random.normal(keys[2], x.shape) * 0.008, 0, 1)
-    maps, news = network.apply(weights, state, x, True)
+    maps, guesses, news = network.apply(weights, state, x, True)
     logits, boxes = maps[..., 4:], maps[..., :4]
     p = jnp.clip(jax.nn.sigmoid(logits), 1e-5, 1 - 1e-5)
     centre = heat == 1.0
@@ -149,13 +156,16 @@ def loss_of(weights, state, pictures, heat, kind, place, weight, counts, key):
     box_loss = (off * weight[..., None]).sum() / jnp.maximum(weight.sum(), 1.0)
     right = jnp.take_along_axis(jax.nn.log_softmax(logits), kind[..., None], -1)[..., 0]
     class_loss = -(right * weight).sum() / jnp.maximum(weight.sum(), 1.0)
-    return heat_loss + 0.5 * class_loss + 0.5 * box_loss, (news, heat_loss, class_loss, box_loss)
+    there = hinted * weight[..., None]
+    hint_loss = (there * (guesses - hints) ** 2).sum() / jnp.maximum(there.sum(), 1.0)
+    total = heat_loss + 0.5 * class_loss + 0.5 * box_loss + 2.0 * hint_loss
+    return total, (news, heat_loss, class_loss, box_loss, hint_loss)
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", required=True)
-    parser.add_argument("--pictures", type=int, default=7000)
+    parser.add_argument("--pictures", type=int, default=4000)
     parser.add_argument("--minutes", type=float, default=16)
     parser.add_argument("--from", dest="start", help="weights.npz to go on from")
     parser.add_argument("--rate", type=float, default=4e-3)
@@ -165,7 +175,8 @@ def main():
     pictures, boxes = examples(arguments.out, arguments.pictures)
     weights, state = network.start(arguments.seed)
     if arguments.start:
-        weights, state = load(arguments.start)
+        for old, new in zip(load(arguments.start), (weights, state)):
+            new.update({n: e for n, e in old.items() if n in new and all(e[k].shape == new[n][k].shape for k in e)})
     print("parameters:", sum(v.size for entry in weights.values() for v in entry.values()), flush=True)
 
     # The rate follows the share of the time that is over, so that the run ends well on a machine of any speed.
@@ -183,7 +194,7 @@ def main():
 
     rng = np.random.default_rng(arguments.seed)
     key = jax.random.key(arguments.seed)
-    began, count, sums = time.process_time(), 0, np.zeros(3)
+    began, count, sums = time.process_time(), 0, np.zeros(4)
     while (done := (time.process_time() - began) / (60 * arguments.minutes)) < 1:
         key, now = jax.random.split(key)
         warm = min(1.0, (count + 1) / 150)
@@ -193,7 +204,7 @@ def main():
         sums += np.asarray(losses)
         count += 1
         if count % 100 == 0:
-            print(f"{time.process_time() - began:6.0f} s  step {count}  heat {sums[0] / 100:.3f}  class {sums[1] / 100:.3f}  box {sums[2] / 100:.3f}", flush=True)
+            print(f"{time.process_time() - began:6.0f} s  step {count}  heat {sums[0] / 100:.3f}  class {sums[1] / 100:.3f}  box {sums[2] / 100:.3f}  hints {sums[3] / 100:.3f}", flush=True)
             sums[:] = 0
         if count % 500 == 0:
             save(f"{arguments.out}/weights.npz", average, state)
