@@ -13,16 +13,16 @@ use gstreamer::{
     Bus, ClockTime, Element, MessageView, PadProbeData, PadProbeReturn, PadProbeType, QueryViewMut, Sample,
 };
 use gstreamer_app::AppSink;
-use gstreamer_video::{VideoCapsBuilder, VideoMeta};
+use gstreamer_video::{VideoBufferPool, VideoCapsBuilder, VideoInfo, VideoMeta};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Decoded frames that wait in the sink.
-const SINK_FRAMES: u32 = 3;
+const SINK_FRAMES: u32 = 2;
 /// Most threads of a software decoder: each holds frames.
-const DECODER_THREADS: usize = 4;
+const DECODER_THREADS: usize = 2;
 /// Debian's package with the elements that every file needs.
 const BASE_PACKAGE: &str = "gstreamer1.0-plugins-base";
 
@@ -198,7 +198,7 @@ fn sink() -> Result<AppSink, Unreadable> {
     pad.add_probe(PadProbeType::QUERY_DOWNSTREAM, |_, info| match &mut info.data {
         Some(PadProbeData::Query(query)) => match query.view_mut() {
             QueryViewMut::Allocation(allocation) => {
-                allocation.add_allocation_meta::<VideoMeta>(None);
+                offer_memory(allocation);
                 PadProbeReturn::Handled
             }
             _ => PadProbeReturn::Ok,
@@ -206,6 +206,18 @@ fn sink() -> Result<AppSink, Unreadable> {
         _ => PadProbeReturn::Ok,
     });
     Ok(sink)
+}
+
+/// Answers a decoder that asks for memory: rows and planes may lie as it likes, in a pool that it may set up as it
+/// likes. It then decodes into what comes out here, also where it works on a larger picture than is shown (1088 rows
+/// for 1080).
+fn offer_memory(allocation: &mut gstreamer::query::Allocation) {
+    allocation.add_allocation_meta::<VideoMeta>(None);
+    let (caps, _) = allocation.get();
+    let size = caps.and_then(|caps| VideoInfo::from_caps(caps).ok()).and_then(|info| u32::try_from(info.size()).ok());
+    if let Some(size) = size {
+        allocation.add_allocation_pool(Some(&VideoBufferPool::new()), size, 0, 0);
+    }
 }
 
 /// Links the first video stream that decodebin offers.
