@@ -32,7 +32,7 @@ def as_json(package, found):
 def picture(seed, width, height, noise):
     rng = np.random.default_rng(seed)
     unit = max(width / 416, height / 256)
-    canvas, boxes = draw.scene(rng, width, height, unit, True, (16, 34))
+    canvas, boxes = draw.scene(rng, width, height, unit, True, (18, 36))
     camera = draw.Camera(0.2, 0, 0, np.array([1.0, 0.98, 0.95]), 4, 1.0, noise, 100, 0.2)
     return camera.take(rng, canvas, unit), boxes
 
