@@ -401,7 +401,8 @@ async fn killed_hubs_between_message_and_commit_lose_nothing() {
     let hub = world.hub.start().await;
     world.is_synced().await;
     assert_arrived(world.agent_dir(), &world.hub_dir());
-    world.assert_told(&hub, 0).await;
+    // The hub may have been held between telling an alert and noting it.
+    world.assert_told(&hub, 2).await;
     let (status, _) = agent.stop().await;
     assert!(status.success(), "{status}");
 }
