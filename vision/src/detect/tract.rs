@@ -152,3 +152,20 @@ fn guarded<T>(doing: &str, run: impl FnOnce() -> Result<T, String>) -> Result<T,
         ))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_the_runtime_is_an_answer() {
+        let error = guarded::<()>("reading the model", || panic!("no such\noutlet")).expect_err("it broke off");
+        assert!(error.contains("reading the model") && error.contains("no such outlet"), "{error}");
+    }
+
+    #[test]
+    fn long_messages_are_cut_at_a_character() {
+        let line = said("\u{e4}".repeat(LINE));
+        assert!(line.len() <= LINE + 3 && line.ends_with("..."), "{} bytes", line.len());
+    }
+}

@@ -226,6 +226,10 @@ impl Manifest {
                 return Err(format!("input.{name} has {} values, {channels} are needed", values.len()));
             }
         }
+        let numbers = [self.input.pad, self.input.scale].into_iter().chain(self.input.mean.iter().copied());
+        if !numbers.chain(self.input.std.iter().copied()).all(f32::is_finite) {
+            return Err("input.pad, scale, mean and std must be numbers".to_owned());
+        }
         if self.input.std.contains(&0.0) {
             return Err("input.std must not be 0".to_owned());
         }
@@ -306,6 +310,9 @@ defect = false
             ("task = \"detect\"", "", "task"),
             ("sha256 = \"0", "sha256 = \"X", "hexadecimal"),
             ("std = [1.0, 1.0, 1.0]", "std = [0.0]", "std"),
+            ("mean = [0.0, 0.0, 0.0]", "mean = [nan]", "must be numbers"),
+            ("pad = 114", "pad = inf", "must be numbers"),
+            ("iou = 0.45", "iou = nan", "0..1"),
             ("\"nchw\"", "\"nhwc\"", "nhwc"),
         ] {
             let text = EXAMPLE.replacen(from, to, 1);
