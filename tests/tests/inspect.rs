@@ -2,7 +2,7 @@
 #![cfg(unix)]
 
 use fieldeye_tests::inspect::{Inspect, clip, red_spot};
-use fieldeye_tests::programs;
+use fieldeye_tests::{programs, workspace};
 use serde_json::{Map, Value};
 use std::fs;
 use std::path::Path;
@@ -126,6 +126,33 @@ fn the_same_file_gives_the_same_answer() {
     let mut second = timeless(serde_json::from_slice(&output.stdout).expect("JSON"));
     second["source"] = first["source"].clone();
     assert_eq!(second, first, "ids follow from the content");
+}
+
+/// The clip that `make demo` shows, with the model that is inside the program: what was drawn into it, and nothing else.
+#[test]
+fn the_demo_clip_shows_its_defects() {
+    let folder = workspace::root().join("deploy/demo");
+    let truth: Value = serde_json::from_slice(&fs::read(folder.join("lift-hill.json")).expect("truth")).expect("JSON");
+    let seen = Inspect::at(&folder.join("lift-hill.mp4")).json().run().json();
+    let list = |value: &Value, key: &str| value[key].as_array().expect("a list").clone();
+    let (real, found) = (list(&truth, "pauses"), list(&seen, "pauses"));
+    assert_eq!(found.len(), real.len(), "{found:?}");
+    for (pause, real) in found.iter().zip(&real) {
+        for key in ["start_s", "end_s"] {
+            assert!((number(&pause[key]) - number(&real[key])).abs() < 0.3, "{pause} and {real}");
+        }
+    }
+    let (real, found) = (list(&truth, "defects"), list(&seen, "defects"));
+    assert_eq!(found.len(), real.len(), "{found:?}");
+    for real in &real {
+        let at = number(&real["at_s"]);
+        let same =
+            found.iter().find(|found| found["type"] == real["type"]).unwrap_or_else(|| panic!("{real} is missed"));
+        assert!((number(&same["first_s"])..=number(&same["last_s"])).contains(&at), "{same} and {real}");
+        let pause = seen["pauses"].as_array().expect("pauses").iter().find(|pause| pause["id"] == same["pause_id"]);
+        let pause = pause.unwrap_or_else(|| panic!("{same} was held on"));
+        assert!((number(&pause["start_s"])..=number(&pause["end_s"])).contains(&at), "{pause} and {real}");
+    }
 }
 
 #[test]

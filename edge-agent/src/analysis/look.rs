@@ -8,7 +8,7 @@ use super::{Look, LookError};
 use crate::capture::{Frame, Next, Video};
 use fieldeye_base::stop::Stop;
 use fieldeye_protocol::record::RecordKind;
-use fieldeye_vision::pause::{Pause, PauseConfig, PauseEvent, PauseFinder};
+use fieldeye_vision::pause::{MotionState, Pause, PauseConfig, PauseEvent, PauseFinder};
 use fieldeye_vision::track::Pose;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -158,10 +158,11 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
         for event in step.events {
             self.event(event)?;
         }
+        let held = step.moving == MotionState::Holding;
         let due = frame.pts_s >= self.due_s;
         if step.keep || due {
-            let shot =
-                Shot::of(frame, thousandths(frame.pts_s), self.pose).map_err(|error| failed(error.to_string()))?;
+            let shot = Shot::of(frame, thousandths(frame.pts_s), self.pose, held)
+                .map_err(|error| failed(error.to_string()))?;
             if step.keep {
                 self.candidate = Some(shot.clone());
             }

@@ -19,6 +19,8 @@ pub(super) struct Shot {
     /// Presentation time, seconds.
     pub(super) pts_s: f64,
     pub(super) pose: Pose,
+    /// The camera was held, as far as was known.
+    pub(super) held: bool,
     /// As stored, px.
     pub(super) stored_size: (u32, u32),
     pub(super) orientation: Orientation,
@@ -27,11 +29,12 @@ pub(super) struct Shot {
 }
 
 impl Shot {
-    pub(super) fn of(frame: &Frame, pts_s: f64, pose: Pose) -> Result<Arc<Self>, BadPicture> {
+    pub(super) fn of(frame: &Frame, pts_s: f64, pose: Pose, held: bool) -> Result<Arc<Self>, BadPicture> {
         Ok(Arc::new(Self {
             picture: frame.copy()?,
             pts_s,
             pose,
+            held,
             stored_size: frame.stored_size(),
             orientation: frame.orientation(),
             number: frame.number,
@@ -46,6 +49,7 @@ impl Shot {
             picture: Picture::from_rgb(16, 16, vec![0; 16 * 16 * 3]).expect("whole"),
             pts_s,
             pose: Pose::start(),
+            held: false,
             stored_size: (16, 16),
             orientation: Orientation::default(),
             number: 0,

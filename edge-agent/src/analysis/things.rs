@@ -20,7 +20,9 @@ const SETTLED_S: f64 = 2.0;
 const FORGOTTEN_S: f64 = 3.0;
 
 /// How much the keyframe of a pause, which is sharp, counts for more as a view of a thing.
-const STEADY: f64 = 0.15;
+const STEADY: f64 = 0.2;
+/// How much any view by a camera that is held counts for more.
+const HELD: f64 = 0.15;
 /// How much less a view counts that shows a thing in part, at the edge of the picture.
 const PARTLY: f64 = 0.1;
 
@@ -126,7 +128,11 @@ impl Things {
             }
             let thing = self.things.entry(sighting.track).or_insert_with(|| Thing::new(sighting));
             thing.see(sighting);
-            let steady = if job.pause.is_some() { STEADY } else { 0.0 };
+            let steady = match job.pause {
+                Some(_) => STEADY,
+                None if shot.held => HELD,
+                None => 0.0,
+            };
             let partly = if is_at_edge(detection, shot.picture.view().displayed_size()) { PARTLY } else { 0.0 };
             let score = f64::from(detection.confidence) + steady - partly;
             if thing.best.as_ref().is_none_or(|best| score > best.score) {
