@@ -206,7 +206,7 @@ def main():
         if count % 100 == 0:
             print(f"{time.process_time() - began:6.0f} s  step {count}  heat {sums[0] / 100:.3f}  class {sums[1] / 100:.3f}  box {sums[2] / 100:.3f}  hints {sums[3] / 100:.3f}", flush=True)
             sums[:] = 0
-        if count % 500 == 0:
+        if count % 200 == 0:
             save(f"{arguments.out}/weights.npz", average, state)
     save(f"{arguments.out}/weights.npz", average, state)
 
