@@ -21,6 +21,25 @@ pub fn stay_small() {
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub fn stay_small() {}
 
+/// Few pools, and blocks of a megabyte and more, such as pictures, are returned as soon as they are freed. Smaller ones
+/// stay: asking the system for each of them would cost more processor time. Call before any thread starts.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[expect(unsafe_code, reason = "mallopt has no safe wrapper")]
+pub fn few_pools() {
+    const POOLS: i32 = 2;
+    const LARGE: i32 = 1_000_000;
+    // SAFETY: these calls set numbers inside the allocator; an unknown one is refused.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, POOLS);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, LARGE);
+    }
+}
+
+/// Few pools: only glibc needs to be told.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub fn few_pools() {}
+
 /// Gives back what is free at this moment, wherever it lies. Takes some milliseconds.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[expect(unsafe_code, reason = "malloc_trim has no safe wrapper")]

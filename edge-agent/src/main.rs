@@ -19,5 +19,6 @@ use clap::Parser as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    fieldeye_base::memory::few_pools();
     cli::main(cli::Cli::parse())
 }
