@@ -20,7 +20,7 @@ const SETTLED_S: f64 = 2.0;
 const FORGOTTEN_S: f64 = 3.0;
 
 /// How much the keyframe of a pause, which is sharp, counts for more as a view of a thing.
-const STEADY: f64 = 0.2;
+const STEADY: f64 = 0.25;
 /// How much any view by a camera that is held counts for more.
 const HELD: f64 = 0.15;
 /// How much less a view counts that shows a thing in part, at the edge of the picture.
