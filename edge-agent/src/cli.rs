@@ -82,8 +82,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         return Err(Failure::usage("no command given").hint("`fieldeye-agent --help` lists them").into());
     };
     match command {
-        Command::Inspect(args) => cmd::inspect::run(&args),
-        Command::Detect(args) => cmd::detect::run(&args),
+        Command::Inspect(args) => cmd::inspect::run(&global, &args),
+        Command::Detect(args) => cmd::detect::run(&global, &args),
         Command::Run(args) => cmd::run::run(&global, &args),
         Command::Import(args) => cmd::import::run(&global, &args),
         Command::Doctor(args) => cmd::doctor::run(&global, &args),

@@ -4,6 +4,7 @@ use fieldeye_base::config::{Scheme, comma_list};
 use fieldeye_base::exit::Failure;
 use fieldeye_protocol::blob::CHUNK_BYTES;
 use fieldeye_protocol::device::DeviceId;
+use fieldeye_vision::detect::{Provider, RuntimeConfig, RuntimeKind};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -69,6 +70,15 @@ pub(crate) struct SyncSection {
 pub(crate) struct DetectSection {
     /// How often the detector looks, per second of video.
     pub(crate) rate_hz: f64,
+    /// What runs the model: `tract`, or `onnxruntime` where the program was built with it.
+    pub(crate) runtime: RuntimeKind,
+    /// The library of ONNX Runtime, if it is not where the system keeps libraries.
+    pub(crate) library: Option<PathBuf>,
+    /// What ONNX Runtime may calculate on, best first: `tensorrt`, `cuda`, `cpu`.
+    #[serde(deserialize_with = "comma_list")]
+    pub(crate) providers: Vec<String>,
+    /// Threads of ONNX Runtime.
+    pub(crate) threads: usize,
 }
 
 /// Which defect model runs.
@@ -140,7 +150,8 @@ impl Default for SyncSection {
 
 impl Default for DetectSection {
     fn default() -> Self {
-        Self { rate_hz: 2.0 }
+        let RuntimeConfig { kind, library, threads, .. } = RuntimeConfig::default();
+        Self { rate_hz: 2.0, runtime: kind, library, providers: Vec::new(), threads }
     }
 }
 
@@ -191,6 +202,7 @@ impl Config {
         if !(rate.is_finite() && rate > 0.0 && rate <= 120.0) {
             return Err(Failure::usage(format!("detect.rate_hz is {rate}, it must be above 0 and at most 120")));
         }
+        self.detect.runtime_config()?;
         Ok(())
     }
 
@@ -209,6 +221,26 @@ impl Config {
         HubAddress::parse(&self.hub.url).map_err(|why| {
             Failure::usage(format!("hub.url is {:?}: {why}", self.hub.url)).hint("write it as mqtt://host:1883")
         })
+    }
+}
+
+impl DetectSection {
+    /// What is to run the model.
+    pub(crate) fn runtime_config(&self) -> Result<RuntimeConfig, Failure> {
+        if !RuntimeKind::built_in().contains(&self.runtime) {
+            return Err(Failure::usage(format!(
+                "detect.runtime is {}, and this program was built without it",
+                self.runtime.as_str()
+            ))
+            .hint("build it with `--features onnxruntime`, or choose tract"));
+        }
+        let provider = |name: &String| {
+            Provider::parse(name).ok_or_else(|| {
+                Failure::usage(format!("detect.providers names {name:?}; tensorrt, cuda and cpu are known"))
+            })
+        };
+        let providers = self.providers.iter().map(provider).collect::<Result<_, _>>()?;
+        Ok(RuntimeConfig { kind: self.runtime, library: self.library.clone(), providers, threads: self.threads })
     }
 }
 
@@ -317,6 +349,7 @@ mod tests {
         assert!(refused(|config| config.sync.window = 0).contains("sync.window"));
         assert!(refused(|config| config.sync.batch_records = 1_000_000).contains("sync.batch_records"));
         assert!(refused(|config| config.detect.rate_hz = f64::NAN).contains("detect.rate_hz"));
+        assert!(refused(|config| config.detect.providers = vec!["gpu".into()]).contains("\"gpu\""));
         assert!(refused(|config| config.device.id = Some("X".into())).contains("device.id"));
         assert!(refused(|config| config.hub.url = "mqtts://h".into()).contains("hub.url"));
     }

@@ -2,7 +2,7 @@
 
 use fieldeye_base::exit::{Exit, Failure};
 use fieldeye_protocol::body::ModelRef;
-use fieldeye_vision::detect::Detector;
+use fieldeye_vision::detect::{Detector, RuntimeConfig};
 use fieldeye_vision::package::{Package, PackageError};
 use std::path::Path;
 use std::sync::Arc;
@@ -20,18 +20,24 @@ pub(crate) struct LoadedModel {
     pub(crate) reference: ModelRef,
 }
 
-/// Loads the package in `folder`, or the one inside the program. Anything wrong with it is exit 4. Blocks.
-pub(crate) fn load(folder: Option<&Path>) -> Result<LoadedModel, Failure> {
-    let package = match folder {
+/// Reads the package in `folder`, or the one inside the program. Anything wrong with it is exit 4. Blocks.
+pub(crate) fn open(folder: Option<&Path>) -> Result<Package, Failure> {
+    match folder {
         Some(folder) => {
             let hint = format!("give a folder with model.toml and the model that it names, not {}", folder.display());
-            Package::open(folder).map_err(|error| refuse(&error, &hint))?
+            Package::open(folder).map_err(|error| refuse(&error, &hint))
         }
         None => Package::embedded(BUILT_IN_MANIFEST, BUILT_IN_MODEL)
-            .map_err(|error| refuse(&error, "please report this, and give --model DIR meanwhile"))?,
-    };
-    let detector = Detector::load(&package)
-        .map_err(|error| refuse(&error, "export it again as ONNX with fixed sizes, as the manifest says"))?;
+            .map_err(|error| refuse(&error, "please report this, and give --model DIR meanwhile")),
+    }
+}
+
+/// Makes the package in `folder`, or the one inside the program, ready to look. Anything wrong with it is exit 4. Blocks.
+pub(crate) fn load(folder: Option<&Path>, runtime: &RuntimeConfig) -> Result<LoadedModel, Failure> {
+    let package = open(folder)?;
+    let detector = Detector::load(&package, runtime).map_err(|error| {
+        refuse(&error, "`fieldeye-agent model verify DIR` says more; docs/MODELS.md says what to export")
+    })?;
     let model = &package.manifest.model;
     let reference = ModelRef { name: model.name.clone(), version: model.version.clone(), sha256: model.sha256.clone() };
     Ok(LoadedModel { detector: Arc::new(detector), reference })

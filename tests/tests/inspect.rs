@@ -85,7 +85,17 @@ fn json_has_the_promised_fields() {
     assert_eq!(sorted(&keys(&seen["defects"][0])), sorted(&defect));
     assert_eq!(sorted(&keys(&seen["defects"][0]["bounding_box"])), sorted(&["x", "y", "width", "height"]));
     assert_eq!(sorted(&keys(&seen["model"])), sorted(&["name", "version", "sha256", "runtime"]));
-    let timing = ["wall_s", "decode_s", "motion_s", "infer_s", "frames_per_s", "peak_rss_mb"];
+    let timing = [
+        "wall_s",
+        "decode_s",
+        "motion_s",
+        "preprocess_s",
+        "infer_s",
+        "postprocess_s",
+        "store_s",
+        "frames_per_s",
+        "peak_rss_mb",
+    ];
     assert_eq!(sorted(&keys(&seen["timing"])), sorted(&timing));
     for name in timing {
         assert!(number(&seen["timing"][name]) > 0.0, "{name}: {}", seen["timing"]);

@@ -6,7 +6,7 @@
 
 #![allow(clippy::print_stdout)]
 
-use fieldeye_vision::detect::{Detector, tensor_of};
+use fieldeye_vision::detect::{Detector, RuntimeKind, Spent};
 use fieldeye_vision::package::Package;
 use fieldeye_vision::picture::{Colour, Layout, Orientation, Picture};
 use std::path::Path;
@@ -26,21 +26,25 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let picture = Picture::new(Layout::I420, (width, height), planes, Colour::BT709, Orientation::default())?;
 
     let package = Package::open(Path::new(&folder))?;
-    let began = Instant::now();
-    let detector = Detector::load(&package)?;
-    println!("load: {:.1} ms", milliseconds(began.elapsed()));
-    let mut preparing: Vec<Duration> = Vec::new();
-    let mut all: Vec<Duration> = Vec::new();
-    for _ in 0..rounds.max(1) {
+    for &kind in RuntimeKind::built_in() {
         let began = Instant::now();
-        std::hint::black_box(tensor_of(&package.manifest, &picture.view()));
-        preparing.push(began.elapsed());
-        let began = Instant::now();
-        std::hint::black_box(detector.detect(&picture.view())?);
-        all.push(began.elapsed());
+        let detector = match Detector::load(&package, &kind.into()) {
+            Ok(detector) => detector,
+            Err(error) => {
+                println!("{}: {error}", kind.as_str());
+                continue;
+            }
+        };
+        println!("{}: loaded in {:.1} ms", kind.as_str(), milliseconds(began.elapsed()));
+        let spent = (0..rounds.max(1)).map(|_| detector.look(&picture.view()).map(|(_, spent)| spent));
+        let spent: Vec<Spent> = spent.collect::<Result<_, _>>()?;
+        let stages: [(&str, fn(&Spent) -> Duration); 3] =
+            [("preprocess", |s| s.preprocess), ("inference", |s| s.inference), ("postprocess", |s| s.postprocess)];
+        for (name, stage) in stages {
+            let mut times: Vec<Duration> = spent.iter().map(stage).collect();
+            println!("    {name} {size} I420: {:.2} ms (median of {rounds})", milliseconds(median(&mut times)));
+        }
     }
-    println!("preprocess {size} I420: {:.2} ms (median)", milliseconds(median(&mut preparing)));
-    println!("detect, preprocess and all: {:.2} ms (median)", milliseconds(median(&mut all)));
     Ok(())
 }
 

@@ -97,6 +97,18 @@ impl Orientation {
         };
         if self.mirrored { (right - sx, sy) } else { (sx, sy) }
     }
+
+    /// The inverse of [`Orientation::to_stored`].
+    fn to_displayed(self, x: f32, y: f32, width: u32, height: u32) -> (f32, f32) {
+        let (right, bottom) = (width as f32 - 1.0, height as f32 - 1.0);
+        let x = if self.mirrored { right - x } else { x };
+        match self.quarter_turns % 4 {
+            0 => (x, y),
+            1 => (bottom - y, x),
+            2 => (right - x, bottom - y),
+            _ => (y, right - x),
+        }
+    }
 }
 
 /// One plane of samples.
@@ -187,6 +199,37 @@ impl<'a> PictureView<'a> {
     /// The planes; those that the layout doesn't have are empty.
     pub(crate) fn planes(&self) -> [Plane<'a>; 3] {
         self.planes
+    }
+
+    /// A part of the picture, without a copy: at least the displayed pixels from `(x, y)` on, `width` × `height` of them,
+    /// as far as there are any. Chroma is shared by pixels, so that a part may begin and end a pixel further out; where
+    /// it really begins, as displayed, is told, too.
+    pub(crate) fn part(&self, (x, y): (u32, u32), (width, height): (u32, u32)) -> (Self, (u32, u32)) {
+        let shown = self.displayed_size();
+        let (x, y) = (x.min(shown.0 - 1), y.min(shown.1 - 1));
+        let last = |from: u32, length: u32, side: u32| from.saturating_add(length.max(1)).min(side) - 1;
+        let corner = |x: u32, y: u32| {
+            let (x, y) = self.orientation.to_stored(x as f32, y as f32, self.width, self.height);
+            (x as u32, y as u32)
+        };
+        let (a, b) = (corner(x, y), corner(last(x, width, shown.0), last(y, height, shown.1)));
+        let even = |a: u32, b: u32, side: u32| (a.min(b) & !1, ((a.max(b) + 2) & !1).min(side));
+        let ((left, right), (top, bottom)) = (even(a.0, b.0, self.width), even(a.1, b.1, self.height));
+        let (size, skip) = ((right - left, bottom - top), (left as usize, top as usize));
+        let mut planes = self.planes;
+        for (index, plane) in planes.iter_mut().enumerate() {
+            let (across, down) = match (self.layout, index) {
+                (_, 0) if self.layout == Layout::Rgb24 => (skip.0 * 3, skip.1),
+                (_, 0) => skip,
+                (Layout::Nv12, _) => (skip.0, skip.1 / 2),
+                _ => (skip.0 / 2, skip.1 / 2),
+            };
+            plane.data = plane.data.get(down * plane.stride + across..).unwrap_or(&[]);
+        }
+        let place = |x: u32, y: u32| self.orientation.to_displayed(x as f32, y as f32, self.width, self.height);
+        let (a, b) = (place(left, top), place(right - 1, bottom - 1));
+        let origin = (a.0.min(b.0) as u32, a.1.min(b.1) as u32);
+        (Self { width: size.0, height: size.1, planes, ..*self }, origin)
     }
 
     /// Red, green and blue (0 to 255) of one sample of each plane.
@@ -349,6 +392,38 @@ mod tests {
         let packed = make(Layout::Nv12, vec![(y, 5), (uv, 6)]);
         for (x, y) in [(0.0, 0.0), (1.5, 2.25), (5.0, 4.0), (3.3, 0.1)] {
             assert_eq!(planar.view().rgb_at(x, y), packed.view().rgb_at(x, y));
+        }
+    }
+
+    #[test]
+    fn parts_show_the_same_pixels() {
+        let (w, h) = (13usize, 10usize);
+        let noise = |length: usize, seed: usize| (0..length).map(|n| (n * seed % 251) as u8).collect::<Vec<u8>>();
+        let (luma, u, v) = (noise(w * h, 37), noise(7 * 5, 91), noise(7 * 5, 53));
+        let uv: Vec<u8> = u.iter().zip(&v).flat_map(|(u, v)| [*u, *v]).collect();
+        let rgb = noise(w * h * 3, 29);
+        for turn in 0..8u8 {
+            let orientation = Orientation { mirrored: turn >= 4, quarter_turns: turn % 4 };
+            let kinds = [
+                (Layout::I420, vec![(luma.clone(), w), (u.clone(), 7), (v.clone(), 7)]),
+                (Layout::Nv12, vec![(luma.clone(), w), (uv.clone(), 14)]),
+                (Layout::Gray8, vec![(luma.clone(), w)]),
+                (Layout::Rgb24, vec![(rgb.clone(), w * 3)]),
+            ];
+            for (layout, planes) in kinds {
+                let picture = Picture::new(layout, (13, 10), planes, Colour::BT601, orientation).expect("valid");
+                let whole = picture.view();
+                let (part, (x0, y0)) = whole.part((3, 2), (6, 5));
+                let (width, height) = part.displayed_size();
+                assert!(x0 <= 3 && y0 <= 2 && x0 + width >= 9 && y0 + height >= 7, "{layout:?} {orientation:?}");
+                assert!(width <= 8 && height <= 8);
+                // At the part's own edge colours are not mixed with those outside.
+                for (x, y) in (2..width - 2).flat_map(|x| (2..height - 2).map(move |y| (x, y))) {
+                    assert_eq!(part.rgb_pixel(x, y), whole.rgb_pixel(x0 + x, y0 + y), "{layout:?} {orientation:?}");
+                }
+                let (all, origin) = whole.part((0, 0), (99, 99));
+                assert_eq!((all.displayed_size(), origin), (whole.displayed_size(), (0, 0)));
+            }
         }
     }
 

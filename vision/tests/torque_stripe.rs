@@ -1,7 +1,7 @@
 //! The default model: its self-test, and answers that ONNX Runtime and NumPy gave for the same pixels
 //! (`models/torque-stripe/reference.py`).
 
-use fieldeye_vision::detect::{Detection, Detector};
+use fieldeye_vision::detect::{Detection, Detector, RuntimeKind};
 use fieldeye_vision::package::Package;
 use fieldeye_vision::picture::Picture;
 use serde::Deserialize;
@@ -40,9 +40,11 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_path_buf()
 }
 
-fn detector() -> Detector {
+/// One by each runtime that is there.
+fn detectors() -> Vec<Detector> {
     let package = Package::open(&root().join("models/torque-stripe")).expect("the default package is whole");
-    Detector::load(&package).expect("the runtime can run it")
+    let load = |&kind: &RuntimeKind| Detector::load(&package, &kind.into()).expect("the runtime can run it");
+    RuntimeKind::built_in().iter().map(load).collect()
 }
 
 fn picture(path: &Path) -> Picture {
@@ -73,20 +75,24 @@ fn compare(detector: &Detector, image: &Path, answers: &Path, iou: f32, score: f
 
 #[test]
 fn the_selftest_passes() {
-    let (detector, folder) = (detector(), root().join("models/torque-stripe"));
-    let selftests = &detector.manifest().selftest;
-    assert!(!selftests.is_empty());
-    for selftest in selftests {
-        compare(&detector, &folder.join(&selftest.image), &folder.join(&selftest.expect), 0.9, 0.02);
+    let folder = root().join("models/torque-stripe");
+    for detector in detectors() {
+        let selftests = &detector.manifest().selftest;
+        assert!(!selftests.is_empty());
+        for selftest in selftests {
+            compare(&detector, &folder.join(&selftest.image), &folder.join(&selftest.expect), 0.9, 0.02);
+        }
     }
 }
 
 #[test]
 fn answers_are_those_of_onnx_runtime() {
-    let (detector, data) = (detector(), root().join("vision/tests/data"));
-    for index in 1..=3 {
-        let file = |kind: &str| data.join(format!("torque-stripe-{index}.{kind}"));
-        compare(&detector, &file("png"), &file("json"), 0.99, 1e-3);
+    let data = root().join("vision/tests/data");
+    for detector in detectors() {
+        for index in 1..=3 {
+            let file = |kind: &str| data.join(format!("torque-stripe-{index}.{kind}"));
+            compare(&detector, &file("png"), &file("json"), 0.99, 1e-3);
+        }
     }
 }
 

@@ -7,12 +7,11 @@
 use super::shot::Shot;
 use fieldeye_base::stop::Stop;
 use fieldeye_protocol::record::RecordId;
-use fieldeye_vision::detect::{DetectError, Detection};
+use fieldeye_vision::detect::{DetectError, Detection, Spent};
 use fieldeye_vision::picture::PictureView;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Scope, ScopedJoinHandle};
-use std::time::{Duration, Instant};
 
 /// Shots under way: one being looked at, one waiting.
 const DEPTH: usize = 2;
@@ -30,7 +29,8 @@ pub(super) struct Job {
 pub(super) struct Answer {
     pub(super) job: Job,
     pub(super) seen: Result<Vec<Detection>, DetectError>,
-    pub(super) spent: Duration,
+    /// Where the time went; nothing when it failed.
+    pub(super) spent: Spent,
 }
 
 /// The worker is gone; one sentence.
@@ -51,7 +51,7 @@ impl<'scope> Bench<'scope> {
     /// another shot after `stop`.
     pub(super) fn start<'env>(
         scope: &'scope Scope<'scope, 'env>,
-        detect: impl Fn(&PictureView<'_>) -> Result<Vec<Detection>, DetectError> + Send + 'env,
+        detect: impl Fn(&PictureView<'_>) -> Result<(Vec<Detection>, Spent), DetectError> + Send + 'env,
         stop: &'env Stop,
     ) -> Result<Self, Lost> {
         let (jobs, inbox) = sync_channel::<Job>(DEPTH);
@@ -61,9 +61,11 @@ impl<'scope> Bench<'scope> {
                 if stop.is_cancelled() {
                     break;
                 }
-                let began = Instant::now();
-                let seen = detect(&job.shot.picture.view());
-                if outbox.send(Answer { job, seen, spent: began.elapsed() }).is_err() {
+                let (seen, spent) = match detect(&job.shot.picture.view()) {
+                    Ok((found, spent)) => (Ok(found), spent),
+                    Err(error) => (Err(error), Spent::default()),
+                };
+                if outbox.send(Answer { job, seen, spent }).is_err() {
                     break;
                 }
             }
@@ -126,7 +128,7 @@ mod tests {
     fn answers_come_in_order_and_none_before_it_is_full() {
         let stop = Stop::new();
         std::thread::scope(|scope| {
-            let mut bench = Bench::start(scope, |_| Ok(Vec::new()), &stop).expect("started");
+            let mut bench = Bench::start(scope, |_| Ok((Vec::new(), Spent::default())), &stop).expect("started");
             let mut order = Vec::new();
             for number in 0..5 {
                 let answer = bench.submit(job(f64::from(number))).expect("it lives");

@@ -147,6 +147,12 @@ pub(crate) struct Timing {
     pub(crate) decode_s: f64,
     /// Finding motion and pauses.
     pub(crate) motion_s: f64,
-    /// Preprocessing and inference.
+    /// From frames to tensors.
+    pub(crate) preprocess_s: f64,
+    /// In the runtime.
     pub(crate) infer_s: f64,
+    /// From outputs to boxes.
+    pub(crate) postprocess_s: f64,
+    /// In the hands of whoever takes the findings.
+    pub(crate) store_s: f64,
 }

@@ -28,7 +28,7 @@ pub(crate) fn look<E>(
     sink: &mut dyn FnMut(Finding) -> Result<(), E>,
 ) -> Result<Outcome, LookError<E>> {
     std::thread::scope(|scope| {
-        let bench = Bench::start(scope, |picture| look.model.detector.detect(picture), stop)?;
+        let bench = Bench::start(scope, |picture| look.model.detector.look(picture), stop)?;
         let mut pass = Pass::new(look, bench, sink);
         match pass.run(stop) {
             Ok(complete) => Ok(pass.outcome(complete)),
@@ -215,7 +215,9 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
     }
 
     fn answer(&mut self, answer: &Answer) -> Result<(), LookError<E>> {
-        self.timing.infer_s += answer.spent.as_secs_f64();
+        self.timing.preprocess_s += answer.spent.preprocess.as_secs_f64();
+        self.timing.infer_s += answer.spent.inference.as_secs_f64();
+        self.timing.postprocess_s += answer.spent.postprocess.as_secs_f64();
         let pts_s = answer.job.shot.pts_s;
         match &answer.seen {
             Ok(detections) => {
@@ -270,7 +272,10 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
     }
 
     fn tell(&mut self, finding: Finding) -> Result<(), LookError<E>> {
-        (self.sink)(finding).map_err(LookError::Sink)
+        let telling = Instant::now();
+        let told = (self.sink)(finding).map_err(LookError::Sink);
+        self.timing.store_s += telling.elapsed().as_secs_f64();
+        told
     }
 
     fn outcome(&self, complete: bool) -> Outcome {

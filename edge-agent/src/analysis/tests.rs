@@ -5,6 +5,7 @@ use super::{Look, LookError, look};
 use crate::model;
 use fieldeye_base::stop::Stop;
 use fieldeye_protocol::digest::Digest;
+use fieldeye_vision::detect::RuntimeConfig;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,7 @@ fn of_the_tests(name: &str) -> PathBuf {
 
 /// A red thing that is held from 1.5 to 4.5 s.
 fn a_look(rate_hz: f64) -> Look {
-    let model = model::load(Some(&of_the_tests("models/red-spot"))).expect("a good model");
+    let model = model::load(Some(&of_the_tests("models/red-spot")), &RuntimeConfig::default()).expect("a good model");
     let identity = Identity::File(Digest::of(b"a clip"));
     Look { source: of_the_tests("clips/index-first.mp4"), identity, model, rate_hz }
 }

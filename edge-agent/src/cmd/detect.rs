@@ -1,5 +1,7 @@
 //! `fieldeye-agent detect`: what the model sees in single pictures.
 
+use crate::cli::Global;
+use crate::cmd::LookArgs;
 use crate::model;
 use clap::Args;
 use fieldeye_base::console;
@@ -20,9 +22,8 @@ pub(crate) struct DetectArgs {
     /// Pictures, JPEG or PNG
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
-    /// Folder of another model package
-    #[arg(long, value_name = "DIR")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    look: LookArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -54,8 +55,9 @@ struct Found {
 }
 
 /// Looks at the pictures and shows what is on them. A picture that can't be read does not hold up the others.
-pub(crate) fn run(args: &DetectArgs) -> anyhow::Result<()> {
-    let detector = model::load(args.model.as_deref())?.detector;
+pub(crate) fn run(global: &Global, args: &DetectArgs) -> anyhow::Result<()> {
+    let config = global.load(&args.look.flags())?.value;
+    let detector = model::load(config.model.path.as_deref(), &config.detect.runtime_config()?)?.detector;
     let mut images = Vec::new();
     let mut failures = Vec::new();
     for path in &args.images {

@@ -3,7 +3,8 @@
 use crate::analysis::findings::{Finding, Identity, Outcome};
 use crate::analysis::{self, Look, LookError};
 use crate::capture;
-use crate::config::DetectSection;
+use crate::cli::Global;
+use crate::cmd::LookArgs;
 use crate::jobs::content;
 use crate::model::{self, LoadedModel};
 use crate::report::{Collector, Folder, Inspection, Model};
@@ -25,23 +26,23 @@ pub(crate) struct InspectArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Folder of another model package
-    #[arg(long, value_name = "DIR")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    look: LookArgs,
 }
 
 /// Looks at the video and shows what it found.
-pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
+pub(crate) fn run(global: &Global, args: &InspectArgs) -> anyhow::Result<()> {
     if args.file.as_os_str() == "-" {
         return Err(Failure::usage("a video can't be read from standard input").hint("give the path of a file").into());
     }
+    let config = global.load(&args.look.flags())?.value;
     let folder = args.out.as_deref().map(Folder::at).transpose()?;
     capture::check(&args.file).map_err(|error| Failure::new(Exit::Unreadable, error.why))?;
-    let model = model::load(args.model.as_deref())?;
+    let model = model::load(config.model.path.as_deref(), &config.detect.runtime_config()?)?;
     let progress = Progress::new();
     let identity = Identity::File(digest(&args.file)?);
     let mut collector = Collector::new(file_name(&args.file), about(&model), folder);
-    let look = Look { source: args.file.clone(), identity, model, rate_hz: DetectSection::default().rate_hz };
+    let look = Look { source: args.file.clone(), identity, model, rate_hz: config.detect.rate_hz };
     let looked = analysis::look(&look, &Stop::new(), &mut |finding| {
         progress.show(&finding);
         collector.take(finding)
@@ -71,7 +72,7 @@ fn about(model: &LoadedModel) -> Model {
         name: reference.name,
         version: reference.version,
         sha256: reference.sha256,
-        runtime: model.detector.runtime().to_owned(),
+        runtime: model.detector.runtime().as_str().to_owned(),
     }
 }
 

@@ -7,3 +7,25 @@ pub(crate) mod inspect;
 pub(crate) mod run;
 pub(crate) mod status;
 pub(crate) mod why;
+
+use clap::Args;
+use fieldeye_base::config::Flag;
+
+/// With what a command looks; what isn't given is as configured.
+#[derive(Debug, Args)]
+pub(crate) struct LookArgs {
+    /// Folder of another model package
+    #[arg(long, value_name = "DIR")]
+    model: Option<std::path::PathBuf>,
+    /// What runs the model: tract, or onnxruntime where it is built in
+    #[arg(long, value_name = "NAME")]
+    runtime: Option<String>,
+}
+
+impl LookArgs {
+    /// As the strongest layer of the configuration.
+    pub(crate) fn flags(&self) -> [Flag; 2] {
+        let model = self.model.as_ref().map(|dir| dir.to_string_lossy().into_owned());
+        [("model.path", model), ("detect.runtime", self.runtime.clone())]
+    }
+}

@@ -2,12 +2,14 @@
 
 use crate::analysis::findings::{Finding, Identity, Outcome};
 use crate::analysis::{self, Look, LookError};
+use crate::config::Config;
 use crate::model::{self, LoadedModel};
 use crate::store::StoreError;
 use fieldeye_base::exit::Failure;
 use fieldeye_base::memory;
 use fieldeye_base::stop::Stop;
 use fieldeye_protocol::body::ModelRef;
+use fieldeye_vision::detect::RuntimeConfig;
 use std::path::{Path, PathBuf};
 
 /// Where findings go; each call returns when the finding is durable.
@@ -35,19 +37,21 @@ pub(crate) trait Eye: Send {
 #[derive(Debug)]
 pub(crate) struct Analysis {
     folder: Option<PathBuf>,
+    runtime: RuntimeConfig,
     rate_hz: f64,
     loaded: Option<LoadedModel>,
 }
 
 impl Analysis {
-    /// Looks with the model in `folder`, or with the built-in one.
-    pub(crate) fn new(folder: Option<PathBuf>, rate_hz: f64) -> Self {
-        Self { folder, rate_hz, loaded: None }
+    /// Looks as configured: with the model of a folder, or with the built-in one.
+    pub(crate) fn new(config: &Config) -> Result<Self, Failure> {
+        let runtime = config.detect.runtime_config()?;
+        Ok(Self { folder: config.model.path.clone(), runtime, rate_hz: config.detect.rate_hz, loaded: None })
     }
 
     fn load(&mut self) -> Result<&LoadedModel, Failure> {
         if self.loaded.is_none() {
-            self.loaded = Some(model::load(self.folder.as_deref())?);
+            self.loaded = Some(model::load(self.folder.as_deref(), &self.runtime)?);
         }
         Ok(self.loaded.as_ref().expect("loaded just now"))
     }

@@ -56,7 +56,10 @@ impl Collector {
             wall_s: rounded(timing.wall_s),
             decode_s: rounded(timing.decode_s),
             motion_s: rounded(timing.motion_s),
+            preprocess_s: rounded(timing.preprocess_s),
             infer_s: rounded(timing.infer_s),
+            postprocess_s: rounded(timing.postprocess_s),
+            store_s: rounded(timing.store_s),
             frames_per_s: (*frames as f64 / timing.wall_s.max(1e-3) * 10.0).round() / 10.0,
             peak_rss_mb,
         };

@@ -99,7 +99,10 @@ pub(crate) struct Timing {
     pub(crate) wall_s: f64,
     pub(crate) decode_s: f64,
     pub(crate) motion_s: f64,
+    pub(crate) preprocess_s: f64,
     pub(crate) infer_s: f64,
+    pub(crate) postprocess_s: f64,
+    pub(crate) store_s: f64,
     pub(crate) frames_per_s: f64,
     /// Greatest resident memory of this process; absent where the system doesn't say.
     pub(crate) peak_rss_mb: Option<f64>,

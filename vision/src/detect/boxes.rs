@@ -45,15 +45,23 @@ impl Candidate {
         (self.right - self.left) * (self.bottom - self.top)
     }
 
-    /// Common area over united area.
-    pub(super) fn iou(&self, other: &Self) -> f32 {
+    /// Area of what both cover.
+    fn common(&self, other: &Self) -> f32 {
         let width = self.right.min(other.right) - self.left.max(other.left);
         let height = self.bottom.min(other.bottom) - self.top.max(other.top);
-        if width <= 0.0 || height <= 0.0 {
-            return 0.0;
-        }
-        let common = width * height;
-        common / (self.area() + other.area() - common)
+        width.max(0.0) * height.max(0.0)
+    }
+
+    /// Common area over united area.
+    pub(super) fn iou(&self, other: &Self) -> f32 {
+        let common = self.common(other);
+        if common > 0.0 { common / (self.area() + other.area() - common) } else { 0.0 }
+    }
+
+    /// Part of this box that the other covers.
+    pub(super) fn share_in(&self, other: &Self) -> f32 {
+        let common = self.common(other);
+        if common > 0.0 { common / self.area() } else { 0.0 }
     }
 }
 

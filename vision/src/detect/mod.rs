@@ -1,8 +1,8 @@
 //! What a model sees in a picture: picture → tensor → ONNX → boxes.
 //!
-//! `preprocess` brings a decoded frame to the model's size and number range in one pass over its planes, `tract` runs
-//! the model, `decode` reads the output tensors of the usual families of detectors, and `boxes` keeps one box per
-//! thing. A [`Detector`] ties the four together for one model package.
+//! `preprocess` brings a decoded frame to the model's size and number range in one pass over its planes, `runtime` runs
+//! the model, `decode` reads the output tensors of the usual families of detectors, `boxes` keeps one box per thing, and
+//! `tiles` looks at large pictures part by part. A [`Detector`] ties them together for one model package.
 //!
 //! A package is checked when it is loaded, by running it once: what loads has an output that its decoder can read.
 //! Nothing that a model file or its output contains makes this room panic.
@@ -10,15 +10,19 @@
 mod boxes;
 mod decode;
 mod preprocess;
+mod runtime;
 #[cfg(test)]
 mod tests;
-mod tract;
+mod tiles;
 
-use crate::package::{Manifest, Package, PackageError, Resize};
+pub use runtime::{Anatomy, Declared, Provider, RuntimeConfig, RuntimeKind};
+
+use crate::package::{Manifest, Package, PackageError};
 use crate::picture::PictureView;
 use boxes::Candidate;
-use preprocess::{Placement, Preprocessor};
-use tract::Tract;
+use preprocess::Preprocessor;
+use runtime::{Graph, Runtime};
+use std::time::{Duration, Instant};
 
 /// Something that the model sees. Pixels are those of the displayed (rotated) picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,11 +58,23 @@ pub enum DetectError {
     },
 }
 
-/// One tensor that a model gave.
-#[derive(Debug, Clone, PartialEq)]
-struct Output {
-    shape: Vec<usize>,
-    data: Vec<f32>,
+/// Where the time of a look went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// From the frame to the tensor.
+    pub preprocess: Duration,
+    /// In the runtime.
+    pub inference: Duration,
+    /// From the output to boxes.
+    pub postprocess: Duration,
+}
+
+impl std::ops::AddAssign for Spent {
+    fn add_assign(&mut self, other: Self) {
+        self.preprocess += other.preprocess;
+        self.inference += other.inference;
+        self.postprocess += other.postprocess;
+    }
 }
 
 /// A model that is ready to look. One per package; shared between threads as it is.
@@ -66,7 +82,7 @@ struct Output {
 pub struct Detector {
     manifest: Manifest,
     preprocessor: Preprocessor,
-    model: Tract,
+    model: Box<dyn Runtime>,
 }
 
 impl Detector {
@@ -74,12 +90,12 @@ impl Detector {
     ///
     /// # Errors
     /// [`PackageError::Model`] when the runtime can't run it, or its decoder can't read what it gives.
-    pub fn load(package: &Package) -> Result<Self, PackageError> {
+    pub fn load(package: &Package, config: &RuntimeConfig) -> Result<Self, PackageError> {
         let refuse = |why: String| PackageError::Model { path: package.path.clone(), why };
         let manifest = package.manifest.clone();
         let preprocessor = Preprocessor::new(&manifest.input);
-        let model = Tract::load(&package.model, preprocessor.shape()).map_err(refuse)?;
-        let outputs = model.run(&preprocessor.blank()).map_err(refuse)?;
+        let model = runtime::load(&package.model, preprocessor.shape(), config).map_err(refuse)?;
+        let outputs = model.run(&preprocessor.blank(model.input_kind())).map_err(refuse)?;
         decode::candidates(&outputs, &manifest).map_err(refuse)?;
         Ok(Self { manifest, preprocessor, model })
     }
@@ -92,8 +108,8 @@ impl Detector {
 
     /// What runs the model.
     #[must_use]
-    pub fn runtime(&self) -> &'static str {
-        "tract"
+    pub fn runtime(&self) -> RuntimeKind {
+        self.model.kind()
     }
 
     /// Looks at a picture: boxes over the threshold of their class, one per thing, within the picture, best first.
@@ -102,35 +118,60 @@ impl Detector {
     /// # Errors
     /// [`DetectError`] when the runtime fails on this picture.
     pub fn detect(&self, picture: &PictureView<'_>) -> Result<Vec<Detection>, DetectError> {
-        let (tensor, placement) = self.preprocessor.tensor(picture);
-        let outputs = self.model.run(&tensor).map_err(|why| DetectError::Run { why })?;
-        let candidates = decode::candidates(&outputs, &self.manifest).map_err(|why| DetectError::Output { why })?;
-        Ok(self.finish(candidates, &placement))
+        self.look(picture).map(|(found, _)| found)
     }
 
-    /// From boxes in model pixels to detections.
-    fn finish(&self, mut candidates: Vec<Candidate>, placement: &Placement) -> Vec<Detection> {
+    /// As [`Detector::detect`], and where the time went.
+    ///
+    /// # Errors
+    /// As [`Detector::detect`].
+    pub fn look(&self, picture: &PictureView<'_>) -> Result<(Vec<Detection>, Spent), DetectError> {
+        let mut spent = Spent::default();
+        let found = match self.manifest.input.tiles {
+            Some(tiles) => tiles::look(self, picture, &tiles, &mut spent)?,
+            None => self.look_once(picture, &mut spent)?,
+        };
+        Ok((found, spent))
+    }
+
+    /// What the model sees when it is shown this picture as one.
+    fn look_once(&self, picture: &PictureView<'_>, spent: &mut Spent) -> Result<Vec<Detection>, DetectError> {
+        let began = Instant::now();
+        let (input, placement) = self.preprocessor.input(picture, self.model.input_kind());
+        let prepared = Instant::now();
+        let outputs = self.model.run(&input).map_err(|why| DetectError::Run { why })?;
+        let ran = Instant::now();
+        let candidates = decode::candidates(&outputs, &self.manifest).map_err(|why| DetectError::Output { why })?;
+        let found = self.kept(candidates).iter().filter_map(|candidate| placement.detection(candidate)).collect();
+        *spent += Spent { preprocess: prepared - began, inference: ran - prepared, postprocess: ran.elapsed() };
+        Ok(found)
+    }
+
+    /// The candidates over the threshold of their class, one per thing.
+    fn kept(&self, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
         candidates.retain(|c| c.score >= self.manifest.threshold(c.class_id));
-        let kept = if decode::overlaps_are_done(self.manifest.output.decoder) {
+        if decode::overlaps_are_done(self.manifest.output.decoder) {
             boxes::best(candidates)
         } else {
             boxes::suppress(candidates, self.manifest.output.iou)
-        };
-        kept.iter().filter_map(|candidate| placement.detection(candidate)).collect()
+        }
     }
+}
+
+/// What a model consists of, whether a runtime can run it or not.
+///
+/// # Errors
+/// [`PackageError::Model`] when it is no ONNX file, or a damaged or incomplete one.
+pub fn anatomy(package: &Package) -> Result<Anatomy, PackageError> {
+    let refuse = |why: String| PackageError::Model { path: package.path.clone(), why };
+    Graph::read(&package.model).map(|graph| graph.anatomy()).map_err(refuse)
 }
 
 /// Shape and values of the tensor that a picture becomes, for tools that compare runtimes.
 #[doc(hidden)]
 #[must_use]
 pub fn tensor_of(manifest: &Manifest, picture: &PictureView<'_>) -> ([usize; 4], Vec<f32>) {
-    let preprocessor = Preprocessor::new(&manifest.input);
-    (preprocessor.shape(), preprocessor.tensor(picture).0)
-}
-
-impl Resize {
-    /// Whether the aspect ratio is kept.
-    fn keeps_aspect(self) -> bool {
-        self != Self::Stretch
-    }
+    let (input, _) = Preprocessor::new(&manifest.input).input(picture, runtime::Kind::Float);
+    let runtime::Values::Float(values) = input.values else { return (input.shape, Vec::new()) };
+    (input.shape, values)
 }

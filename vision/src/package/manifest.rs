@@ -72,7 +72,31 @@ pub struct InputSpec {
     /// See `scale`; one per channel, or one for all.
     #[serde(default = "one")]
     pub std: Vec<f32>,
+    /// Large pictures are looked at in parts, too.
+    #[serde(default)]
+    pub tiles: Option<Tiles>,
 }
+
+/// `tiles = [columns, rows, overlap]`: the parts of a picture that are looked at besides the whole.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(from = "(u32, u32, f32)")]
+pub struct Tiles {
+    /// Parts side by side.
+    pub columns: u32,
+    /// Parts below each other.
+    pub rows: u32,
+    /// Part of its length that a part shares with the next, 0 to 0.5.
+    pub overlap: f32,
+}
+
+impl From<(u32, u32, f32)> for Tiles {
+    fn from((columns, rows, overlap): (u32, u32, f32)) -> Self {
+        Self { columns, rows, overlap }
+    }
+}
+
+/// Most parts of a picture.
+const MOST_TILES: u32 = 64;
 
 /// Channel order of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -230,6 +254,14 @@ impl Manifest {
         if !numbers.chain(self.input.std.iter().copied()).all(f32::is_finite) {
             return Err("input.pad, scale, mean and std must be numbers".to_owned());
         }
+        if let Some(Tiles { columns, rows, overlap }) = self.input.tiles {
+            let count = columns.checked_mul(rows).filter(|count| (1..=MOST_TILES).contains(count));
+            if count.is_none() || !(0.0..=0.5).contains(&overlap) {
+                return Err(format!(
+                    "input.tiles is [{columns}, {rows}, {overlap}]; columns and rows make 1 to {MOST_TILES} parts, the overlap is 0 to 0.5"
+                ));
+            }
+        }
         if self.input.std.contains(&0.0) {
             return Err("input.std must not be 0".to_owned());
         }
@@ -295,6 +327,7 @@ defect = false
     fn the_example_is_read() {
         let manifest = Manifest::parse(EXAMPLE).expect("valid");
         assert_eq!(manifest.output.decoder, Decoder::Yolov8);
+        assert_eq!(manifest.input.tiles, Some(Tiles { columns: 2, rows: 2, overlap: 0.1 }));
         assert_eq!((manifest.threshold(0), manifest.threshold(1)), (0.4, 0.25));
         assert!(manifest.classes[0].defect && !manifest.classes[1].defect);
     }
@@ -314,6 +347,10 @@ defect = false
             ("pad = 114", "pad = inf", "must be numbers"),
             ("iou = 0.45", "iou = nan", "0..1"),
             ("\"nchw\"", "\"nhwc\"", "nhwc"),
+            ("[2, 2, 0.1]", "[0, 2, 0.1]", "input.tiles"),
+            ("[2, 2, 0.1]", "[65536, 65536, 0.1]", "input.tiles"),
+            ("[2, 2, 0.1]", "[2, 2, 0.9]", "overlap"),
+            ("[2, 2, 0.1]", "[2, 2]", "tuple"),
         ] {
             let text = EXAMPLE.replacen(from, to, 1);
             assert_ne!(text, EXAMPLE, "{from}");

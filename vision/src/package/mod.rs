@@ -5,7 +5,9 @@
 
 mod manifest;
 
-pub use manifest::{Channels, Class, Decoder, InputSpec, Manifest, ModelInfo, OutputSpec, Resize, SelfTest, Task};
+pub use manifest::{
+    Channels, Class, Decoder, InputSpec, Manifest, ModelInfo, OutputSpec, Resize, SelfTest, Task, Tiles,
+};
 
 use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};

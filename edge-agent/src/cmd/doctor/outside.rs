@@ -27,11 +27,12 @@ pub(super) fn checks(config: &Config) -> anyhow::Result<Vec<Check>> {
 
 fn the_model(config: &Config) -> Check {
     const NAME: &str = "model";
-    match model::load(config.model.path.as_deref()) {
+    let loaded = config.detect.runtime_config().and_then(|runtime| model::load(config.model.path.as_deref(), &runtime));
+    match loaded {
         Ok(loaded) => {
-            let reference = loaded.reference;
+            let (reference, runtime) = (loaded.reference, loaded.detector.runtime().as_str());
             let from = config.model.path.as_ref().map_or("built in".to_owned(), |path| path.display().to_string());
-            Check::ok(NAME, format!("{} {} ({from}) is ready", reference.name, reference.version))
+            Check::ok(NAME, format!("{} {} ({from}) is ready, with {runtime}", reference.name, reference.version))
         }
         Err(failure) => {
             let hint = failure.hint.unwrap_or_else(|| "set model.path to a model package, or leave it out".to_owned());

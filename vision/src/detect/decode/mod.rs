@@ -13,8 +13,8 @@ mod tests;
 mod yolo;
 mod yolox;
 
-use super::Output;
 use super::boxes::Candidate;
+use super::runtime::Output;
 use crate::package::{Decoder, Manifest};
 
 /// The boxes in the outputs whose score reaches the lowest threshold of the package.

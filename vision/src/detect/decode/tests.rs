@@ -1,5 +1,5 @@
-use super::super::Output;
 use super::super::boxes::Candidate;
+use super::super::runtime::Output;
 use super::candidates;
 use crate::package::Manifest;
 use proptest::prelude::*;
