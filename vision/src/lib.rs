@@ -11,6 +11,7 @@
 //! - [`package`]: a model package (`model.toml` and what it names)
 //! - [`detect`]: picture → tensor → ONNX → boxes
 //! - [`track`]: boxes over time → physical defects
+//! - [`verify`]: whether a model says what it should
 
 pub mod detect;
 pub mod luma;
@@ -19,3 +20,4 @@ pub mod package;
 pub mod pause;
 pub mod picture;
 pub mod track;
+pub mod verify;

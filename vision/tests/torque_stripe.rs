@@ -1,104 +1,53 @@
 //! The default model: its self-test, and answers that ONNX Runtime and NumPy gave for the same pixels
-//! (`models/torque-stripe/reference.py`).
+//! (`models/torque-stripe/reference.py`), on every runtime that is there.
 
-use fieldeye_vision::detect::{Detection, Detector, RuntimeKind};
+mod common;
+
+use common::{picture, root};
+use fieldeye_vision::detect::{Detector, RuntimeKind};
 use fieldeye_vision::package::Package;
-use fieldeye_vision::picture::Picture;
-use serde::Deserialize;
+use fieldeye_vision::verify::{Expected, Tolerance, compare};
 use std::path::{Path, PathBuf};
 
-#[derive(Deserialize)]
-struct Expected {
-    detections: Vec<ExpectedDetection>,
+fn folder() -> PathBuf {
+    root().join("models/torque-stripe")
 }
 
-#[derive(Deserialize)]
-struct ExpectedDetection {
-    r#type: String,
-    confidence: f32,
-    bounding_box: ExpectedBox,
-}
-
-#[derive(Deserialize)]
-struct ExpectedBox {
-    x: f32,
-    y: f32,
-    width: f32,
-    height: f32,
-}
-
-impl ExpectedBox {
-    fn iou(&self, other: &Detection) -> f32 {
-        let width = (self.x + self.width).min(other.x + other.width) - self.x.max(other.x);
-        let height = (self.y + self.height).min(other.y + other.height) - self.y.max(other.y);
-        let common = width.max(0.0) * height.max(0.0);
-        common / (self.width * self.height + other.width * other.height - common)
-    }
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_path_buf()
-}
-
-/// One by each runtime that is there.
-fn detectors() -> Vec<Detector> {
-    let package = Package::open(&root().join("models/torque-stripe")).expect("the default package is whole");
-    let load = |&kind: &RuntimeKind| Detector::load(&package, &kind.into()).expect("the runtime can run it");
-    RuntimeKind::built_in().iter().map(load).collect()
-}
-
-fn picture(path: &Path) -> Picture {
-    let rgb = image::open(path).expect("a picture").into_rgb8();
-    let (width, height) = rgb.dimensions();
-    Picture::from_rgb(width, height, rgb.into_raw()).expect("whole")
-}
-
-/// Looks at a picture and compares with what is written beside it; the same number, and each within the tolerances.
-fn compare(detector: &Detector, image: &Path, answers: &Path, iou: f32, score: f32) {
-    let text = std::fs::read_to_string(answers).expect("answers");
-    let expected: Expected = serde_json::from_str(&text).expect("as the package format says");
-    let found = detector.detect(&picture(image).view()).expect("runs");
-    assert!(found.is_sorted_by(|a, b| a.confidence >= b.confidence), "best first");
+/// Looks at a picture and compares with what is written beside it.
+fn compared(image: &Path, answers: &Path, tolerance: Tolerance) {
+    let package = Package::open(&folder()).expect("the default package is whole");
+    let expected = Expected::parse(&std::fs::read_to_string(answers).expect("answers")).expect("detections");
     assert!(!expected.detections.is_empty());
-    assert_eq!(found.len(), expected.detections.len(), "{}: {found:?}", image.display());
-    for wanted in &expected.detections {
-        let same_class = |d: &&Detection| detector.manifest().classes[d.class_id].name == wanted.r#type;
-        let nearest = found
-            .iter()
-            .filter(same_class)
-            .max_by(|a, b| wanted.bounding_box.iou(a).total_cmp(&wanted.bounding_box.iou(b)));
-        let nearest = nearest.unwrap_or_else(|| panic!("no {} on {}", wanted.r#type, image.display()));
-        let (fit, off) = (wanted.bounding_box.iou(nearest), (wanted.confidence - nearest.confidence).abs());
-        assert!(fit >= iou && off <= score, "{} on {}: IoU {fit}, score off by {off}", wanted.r#type, image.display());
+    for &kind in RuntimeKind::built_in() {
+        let detector = Detector::load(&package, &kind.into()).expect("the runtime can run it");
+        let found = detector.detect(&picture(image).view()).expect("runs");
+        assert!(found.is_sorted_by(|a, b| a.confidence >= b.confidence), "best first");
+        let result = compare(&found, &expected, &package.manifest, tolerance);
+        assert!(result.is_good(), "{} on {}: {result:#?}", image.display(), kind.as_str());
     }
 }
 
 #[test]
 fn the_selftest_passes() {
-    let folder = root().join("models/torque-stripe");
-    for detector in detectors() {
-        let selftests = &detector.manifest().selftest;
-        assert!(!selftests.is_empty());
-        for selftest in selftests {
-            compare(&detector, &folder.join(&selftest.image), &folder.join(&selftest.expect), 0.9, 0.02);
-        }
+    let package = Package::open(&folder()).expect("whole");
+    assert!(!package.manifest.selftest.is_empty());
+    for selftest in &package.manifest.selftest {
+        compared(&folder().join(&selftest.image), &folder().join(&selftest.expect), Tolerance::DECODED);
     }
 }
 
 #[test]
 fn answers_are_those_of_onnx_runtime() {
     let data = root().join("vision/tests/data");
-    for detector in detectors() {
-        for index in 1..=3 {
-            let file = |kind: &str| data.join(format!("torque-stripe-{index}.{kind}"));
-            compare(&detector, &file("png"), &file("json"), 0.99, 1e-3);
-        }
+    for index in 1..=3 {
+        let file = |kind: &str| data.join(format!("torque-stripe-{index}.{kind}"));
+        compared(&file("png"), &file("json"), Tolerance::EXACT);
     }
 }
 
 #[test]
 fn the_package_is_small_and_its_classes_are_known() {
-    let package = Package::open(&root().join("models/torque-stripe")).expect("whole");
+    let package = Package::open(&folder()).expect("whole");
     assert!(package.model.len() < 1_000_000, "{} bytes", package.model.len());
     let classes = package.manifest.classes.iter().map(|c| (c.name.as_str(), c.severity.as_str(), c.defect));
     assert_eq!(

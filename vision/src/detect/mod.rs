@@ -134,6 +134,20 @@ impl Detector {
         Ok((found, spent))
     }
 
+    /// The greatest score that the model gives to anything in a picture, whatever its threshold; 0 when there is none.
+    ///
+    /// # Errors
+    /// As [`Detector::detect`].
+    pub fn strongest(&self, picture: &PictureView<'_>) -> Result<f32, DetectError> {
+        let (input, _) = self.preprocessor.input(picture, self.model.input_kind());
+        let outputs = self.model.run(&input).map_err(|why| DetectError::Run { why })?;
+        let mut manifest = self.manifest.clone();
+        manifest.output.confidence = 0.0;
+        manifest.classes.iter_mut().for_each(|class| class.confidence = None);
+        let candidates = decode::candidates(&outputs, &manifest).map_err(|why| DetectError::Output { why })?;
+        Ok(candidates.iter().map(|candidate| candidate.score).fold(0.0, f32::max))
+    }
+
     /// What the model sees when it is shown this picture as one.
     fn look_once(&self, picture: &PictureView<'_>, spent: &mut Spent) -> Result<Vec<Detection>, DetectError> {
         let began = Instant::now();
