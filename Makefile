@@ -9,6 +9,10 @@ CARGO ?= cargo
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 
+# What tests and lints are built with: both runtimes. The programs that are installed have tract alone.
+every := fieldeye-agent/onnxruntime
+onnxruntime := $(CARGO_TARGET_DIR)/onnxruntime
+
 PREFIX ?= /usr/local
 DESTDIR ?=
 # What `make install` installs: `make install PARTS=agent` on a camera box, `PARTS=hub` on a server.
@@ -36,8 +40,10 @@ demo: ## Inspect a real video end to end (your own: make demo VIDEO=path)
 
 test: ## Set up, build and run every test
 	deploy/setup/debian.sh --test
-	$(CARGO) build --workspace --all-targets
-	$(CARGO) nextest run --workspace
+	deploy/setup/onnxruntime.sh "$(onnxruntime)" >/dev/null
+	$(CARGO) build --workspace --all-targets --features $(every)
+	ORT_DYLIB_PATH="$$(deploy/setup/onnxruntime.sh "$(onnxruntime)")" \
+	  $(CARGO) nextest run --workspace --features $(every)
 
 build: ## Build everything for development
 	$(CARGO) build --workspace
@@ -94,4 +100,5 @@ fmt: ## Format all Rust code
 
 lint: ## Check format and lints, as CI does
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --features $(every) -- -D warnings
+	$(CARGO) clippy --workspace -- -D warnings
