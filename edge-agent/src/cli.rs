@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Inspect(cmd::inspect::InspectArgs),
     /// Show what the model sees in single pictures
     Detect(cmd::detect::DetectArgs),
+    /// Make model packages
+    Model(cmd::model::ModelArgs),
     /// Analyse what lies in the sources, keep it, bring it to the hub, until stopped
     Run(cmd::run::RunArgs),
     /// Analyse videos, keep what is found, bring it to the hub
@@ -84,6 +86,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
     match command {
         Command::Inspect(args) => cmd::inspect::run(&args),
         Command::Detect(args) => cmd::detect::run(&args),
+        Command::Model(args) => cmd::model::run(&args),
         Command::Run(args) => cmd::run::run(&global, &args),
         Command::Import(args) => cmd::import::run(&global, &args),
         Command::Doctor(args) => cmd::doctor::run(&global, &args),

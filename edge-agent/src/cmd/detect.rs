@@ -100,7 +100,7 @@ fn look(path: &Path, detector: &Detector) -> Result<Seen, Failure> {
 }
 
 /// A picture as it is shown: turned as its camera says.
-fn decode(path: &Path) -> Result<Picture, String> {
+pub(crate) fn decode(path: &Path) -> Result<Picture, String> {
     let text = |error: image::ImageError| error.to_string();
     let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format);
     let mut decoder = reader.map_err(|error| error.to_string())?.into_decoder().map_err(text)?;
