@@ -1,4 +1,4 @@
-"""Measures `fieldeye-agent model learn` with the program itself, on what draw.py drew.
+"""Measures `fieldeye-agent model learn` with the program itself, on what parts.py drew.
 
     python measure.py --pictures DIR [--agent target/release/fieldeye-agent] [--learn N] [--json]
 

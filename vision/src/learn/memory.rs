@@ -9,7 +9,7 @@ use super::filters::FEATURES;
 use super::onnx::{Attribute, Value, Writer};
 
 /// Places that are remembered.
-pub(super) const PLACES: usize = 512;
+pub(super) const PLACES: usize = 1024;
 /// A feature that varies less than this (in logarithms of light) is not known to vary at all.
 const LEAST_SPREAD: f64 = 0.003;
 /// What is added to each variance, in shares of a feature's own: below, variation is noise.

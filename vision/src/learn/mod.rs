@@ -24,7 +24,7 @@ use memory::{Feature, Whitening};
 use onnx::{Value, Writer};
 use run::Runner;
 use sha2::{Digest as _, Sha256};
-use tolerance::Map;
+use tolerance::{Map, Means};
 
 /// Fewer good pictures say too little of how good ones differ.
 pub const LEAST_PICTURES: usize = 5;
@@ -32,8 +32,8 @@ pub const LEAST_PICTURES: usize = 5;
 pub const SIDES: std::ops::RangeInclusive<u32> = 64..=1024;
 /// Sides are multiples of this many px.
 pub const SIDE_STEP: u32 = 8;
-/// Features that are remembered until the memory is made of them: 14 MB.
-const SAMPLES: usize = 40_000;
+/// Features that are remembered until the memory is made of them: 28 MB, and as much whitened.
+const SAMPLES: usize = 80_000;
 /// Pictures whose features are kept whole, to be compared with what the others taught: 2 MB each at 416 x 232.
 const WHOLE: usize = 40;
 /// Values that these may have together: larger inputs keep fewer pictures.
@@ -206,20 +206,18 @@ impl Learner {
             }
         }
         step(BLOCKS as f64 / (BLOCKS + 1) as f64);
-        // A picture's score is found with an allowance that knows nothing of its block either.
-        let scores: Vec<f64> = (0..BLOCKS)
-            .flat_map(|block| {
-                let others = maps.iter().filter(|(other, _)| *other != block).map(|(_, map)| map);
-                let allowance = tolerance::allowance(others, columns);
-                let own = maps.iter().filter(move |(other, _)| *other == block);
-                own.map(move |(_, map)| tolerance::score(map, &allowance)).collect::<Vec<_>>()
-            })
-            .collect();
+        // A picture's score is found with means and allowances that know nothing of its block either.
+        let mut scores = Vec::new();
+        for block in 0..BLOCKS {
+            let judge = Judge::of(maps.iter().filter(|(other, _)| *other != block).map(|(_, map)| map), columns);
+            let own = maps.iter().filter(|(other, _)| *other == block);
+            scores.extend(own.map(|(_, map)| tolerance::score(&judge.means.divide(map), &judge.allowance)));
+        }
         let threshold = tolerance::threshold(&scores);
-        let allowance = tolerance::allowance(maps.iter().map(|(_, map)| map), columns);
+        let judge = Judge::of(maps.iter().map(|(_, map)| map), columns);
         let memory = taught(None);
         let places = memory.len();
-        let model = whole_model(self.size, &whitening, &memory, &allowance, threshold as f32);
+        let model = whole_model(self.size, &whitening, &memory, &judge, threshold as f32);
         let digest: String = Sha256::digest(&model).iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Learnt {
             manifest: manifest(name, self.size, &digest),
@@ -235,20 +233,41 @@ impl Learner {
     }
 }
 
+/// What distances are measured by.
+#[derive(Debug)]
+struct Judge {
+    means: Means,
+    allowance: Map,
+}
+
+impl Judge {
+    fn of<'a>(maps: impl Iterator<Item = &'a Map> + Clone, columns: usize) -> Self {
+        let means = Means::of(maps.clone());
+        let even: Vec<Map> = maps.map(|map| means.divide(map)).collect();
+        Self { means, allowance: tolerance::allowance(even.iter(), columns) }
+    }
+}
+
 fn picture_shape([width, height]: [u32; 2]) -> [usize; 4] {
     [1, 3, height as usize, width as usize]
 }
 
 /// The whole graph: picture to map. At `s` thresholds the map has `s^2 / (s^2 + 1)`: 0.5 at the threshold, 0.8 at twice
 /// that, and no two scores become one as with a sigmoid.
-fn whole_model(size: [u32; 2], whitening: &Whitening, memory: &[Feature], allowance: &Map, threshold: f32) -> Vec<u8> {
+fn whole_model(size: [u32; 2], whitening: &Whitening, memory: &[Feature], judge: &Judge, threshold: f32) -> Vec<u8> {
     let mut writer = Writer::default();
     let (rows, columns) = filters::cells(size);
     let features = filters::features(&mut writer, &Value::from("picture"), size);
     let distance = memory::distance(&mut writer, &features, whitening, memory);
-    let shares: Vec<f32> = allowance.iter().map(|allowed| 1.0 / (allowed * threshold)).collect();
+    let mean = writer.node("GlobalAveragePool", "mean", &[&distance], &[]);
+    let least = writer.floats("mean.least", &[1], &[judge.means.least]);
+    let most = writer.floats("mean.most", &[1], &[judge.means.most]);
+    let above = writer.node("Max", "mean.above", &[&mean, &least], &[]);
+    let unit = writer.node("Min", "mean.unit", &[&above, &most], &[]);
+    let even = writer.node("Div", "even.distance", &[&distance, &unit], &[]);
+    let shares: Vec<f32> = judge.allowance.iter().map(|allowed| 1.0 / (allowed * threshold)).collect();
     let shares = writer.floats("shares", &[1, 1, rows, columns], &shares);
-    let share = writer.node("Mul", "share", &[&distance, &shares], &[]);
+    let share = writer.node("Mul", "share", &[&even, &shares], &[]);
     let square = writer.node("Mul", "square", &[&share, &share], &[]);
     let one = writer.floats("one", &[1], &[1.0]);
     let more = writer.node("Add", "more", &[&square, &one], &[]);

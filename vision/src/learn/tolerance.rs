@@ -15,20 +15,53 @@ const SOFTENED: usize = 3;
 /// No allowance is smaller: pictures that do not differ at all leave nothing to divide by.
 const LEAST: f32 = 1e-3;
 
+/// The allowance at a place has this share of what is allowed on average.
+const EVERYWHERE: f32 = 0.5;
+
 /// A map of cells, row by row.
 pub(super) type Map = Vec<f32>;
 
-/// The allowance at each cell: the greatest distance that any of the maps has around there, and the mean of
-/// those everywhere.
+/// Between which means the maps of good pictures lie.
+///
+/// A picture that is blurred or full of noise is a little unlike everywhere: maps are divided by their mean. But only
+/// within this range, for one that is unlike all over must not be divided back into order.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Means {
+    pub(super) least: f32,
+    pub(super) most: f32,
+}
+
+impl Means {
+    /// Of these maps.
+    pub(super) fn of<'a>(maps: impl Iterator<Item = &'a Map>) -> Self {
+        let nothing = Self { least: f32::INFINITY, most: LEAST };
+        let all = maps.map(mean).fold(nothing, |Self { least, most }, mean| Self {
+            least: least.min(mean),
+            most: most.max(mean),
+        });
+        Self { least: all.least.clamp(LEAST, all.most), most: all.most }
+    }
+
+    /// The map in units of its mean.
+    pub(super) fn divide(self, map: &Map) -> Map {
+        let unit = mean(map).clamp(self.least, self.most);
+        map.iter().map(|value| value / unit).collect()
+    }
+}
+
+fn mean(map: &Map) -> f32 {
+    map.iter().sum::<f32>() / map.len().max(1) as f32
+}
+
+/// The allowance at each cell: the greatest value that any of the maps has around there, and half the mean of those
+/// everywhere.
 pub(super) fn allowance<'a>(maps: impl Iterator<Item = &'a Map>, columns: usize) -> Map {
     let mut most = Map::new();
     for map in maps {
-        if most.is_empty() {
-            most.clone_from(map);
-        }
+        most.resize(map.len(), 0.0);
         most.iter_mut().zip(map).for_each(|(most, value)| *most = most.max(*value));
     }
-    let mean = most.iter().sum::<f32>() / most.len().max(1) as f32;
+    let everywhere = mean(&most) * EVERYWHERE;
     let around = over(&most, columns, REACH, |values| values.fold(0.0, f32::max));
     let soft = over(&around, columns, SOFTENED, |values| {
         let (mut sum, mut count) = (0.0, 0.0f32);
@@ -38,7 +71,7 @@ pub(super) fn allowance<'a>(maps: impl Iterator<Item = &'a Map>, columns: usize)
         });
         sum / count.max(1.0)
     });
-    soft.iter().map(|value| (value + mean).max(LEAST)).collect()
+    soft.iter().map(|value| (value + everywhere).max(LEAST)).collect()
 }
 
 /// What `fold` makes of the cells within `reach` of each cell, columns first and then rows.
@@ -126,6 +159,17 @@ mod tests {
     }
 
     #[test]
+    fn a_little_all_over_is_divided_away_and_no_more_than_that() {
+        let means = Means::of([vec![1.0; 4], vec![2.0; 4]].iter());
+        assert_eq!(means, Means { least: 1.0, most: 2.0 });
+        assert_eq!(means.divide(&vec![1.5, 1.5, 1.5, 1.5]), [1.0; 4]);
+        assert_eq!(means.divide(&vec![8.0; 4]), [4.0; 4]);
+        assert_eq!(means.divide(&vec![0.5; 4]), [0.5; 4]);
+        let nothing = Means::of([vec![0.0; 4]].iter());
+        assert!(nothing.divide(&vec![0.0; 4]).iter().all(|value| *value == 0.0));
+    }
+
+    #[test]
     fn more_is_allowed_where_good_ones_differ_and_around() {
         let (columns, rows) = (30, 20);
         let mut wild = vec![1.0; columns * rows];
@@ -134,8 +178,9 @@ mod tests {
         let allowed = allowance([&calm, &wild].into_iter(), columns);
         assert_eq!(allowed.len(), wild.len());
         let at = |x: usize, y: usize| allowed[y * columns + x];
-        assert!(at(10, 10) > 8.0 && at(12, 9) > 5.0 && at(28, 18) < 2.1, "{} {} {}", at(10, 10), at(12, 9), at(28, 18));
+        assert!(at(10, 10) > 8.0 && at(12, 9) > 5.0 && at(28, 18) < 1.7, "{} {} {}", at(10, 10), at(12, 9), at(28, 18));
         assert!(score(&wild, &allowed) < 1.0);
+        assert!(score(&vec![1.8; columns * rows], &allowed) > 1.0, "what is nothing there is something elsewhere");
         assert!(allowance([&vec![0.0; 600]].into_iter(), columns).iter().all(|&value| value > 0.0));
     }
 }

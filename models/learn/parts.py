@@ -1,6 +1,6 @@
 """Draws the parts that `fieldeye-agent model learn` is measured on: good ones, and the same with one thing wrong.
 
-    python draw.py --out DIR [--kinds flange,weld,panel,plate] [--learn 40] [--good 40] [--bad 40] [--size 1280x720]
+    python parts.py --out DIR [--kinds flange,weld,panel,plate] [--learn 40] [--good 40] [--bad 40] [--size 1280x720]
                    [--loose]
 
 Nothing here is a photograph. Each kind is one part that is pictured many times by hand: shifted, turned and zoomed a
@@ -173,7 +173,7 @@ def wander(rng, start, steps, step, bend):
     return np.array(points) - np.mean(points, 0) + start
 
 
-# `much` is from 0.45, hardly seen, to 1, plain: it shrinks lengths and lets the part shine through.
+# `much` is from 0.6, seen at a second look, to 1, plain: it shrinks lengths and lets the part shine through.
 
 
 def scratch(rng, canvas, at, much):
@@ -263,7 +263,7 @@ def draw(kind, seed, defect=None, size=(WIDTH, HEIGHT), loose=False):
     spoil = (defect, int(rng.integers(first, last))) if defect in ("missing", "colour") else None
     canvas, at = part(rng, spoil)
     if defect in DEFECTS:
-        DEFECTS[defect](rng, canvas, at, rng.uniform(0.45, 1.0))
+        DEFECTS[defect](rng, canvas, at, rng.uniform(0.6, 1.0))
     return take(rng, canvas, size, loose)
 
 
