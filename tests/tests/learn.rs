@@ -62,7 +62,15 @@ fn scores(model: &Path, pictures: &[PathBuf]) -> Vec<f64> {
 /// The chance that a bad one scores higher than a good one.
 fn auroc(good: &[f64], bad: &[f64]) -> f64 {
     let pairs = bad.iter().flat_map(|bad| good.iter().map(move |good| (bad, good)));
-    let higher = pairs.map(|(bad, good)| if bad > good { 1.0 } else if bad < good { 0.0 } else { 0.5 });
+    let higher = pairs.map(|(bad, good)| {
+        if bad > good {
+            1.0
+        } else if bad < good {
+            0.0
+        } else {
+            0.5
+        }
+    });
     higher.sum::<f64>() / (good.len() * bad.len()) as f64
 }
 
@@ -129,7 +137,12 @@ fn a_package_is_not_replaced_by_accident() {
     let (good, out) = (parts("flange", "learn"), dir.path().join("my flange"));
     let ended = learn(&good, &out).arg("--size").arg("160x88").run();
     assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
-    for words in ["my flange: learnt from 12 good pictures at 160x88", "threshold", "false alarms: ", "next: fieldeye-agent detect"] {
+    for words in [
+        "my flange: learnt from 12 good pictures at 160x88",
+        "threshold",
+        "false alarms: ",
+        "next: fieldeye-agent detect",
+    ] {
         assert!(ended.out.contains(words), "{words:?} in {}", ended.out);
     }
     let first = fs::read(out.join("model.toml")).expect("a manifest");

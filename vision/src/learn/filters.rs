@@ -122,7 +122,8 @@ mod tests {
         let step = |filter: &[f32]| -> f32 {
             filter.iter().enumerate().map(|(index, value)| if index % SIDE > SIDE / 2 { *value } else { 0.0 }).sum()
         };
-        let (across, along) = (wave(0.0, std::f64::consts::FRAC_PI_2), wave(std::f64::consts::FRAC_PI_2, std::f64::consts::FRAC_PI_2));
+        let (across, along) =
+            (wave(0.0, std::f64::consts::FRAC_PI_2), wave(std::f64::consts::FRAC_PI_2, std::f64::consts::FRAC_PI_2));
         assert!(step(&across).abs() > 0.2 && step(&along).abs() < 1e-6);
     }
 }

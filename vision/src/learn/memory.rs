@@ -39,8 +39,7 @@ impl Whitening {
                 row.iter_mut().zip(&away).for_each(|(sum, other)| *sum += own * other);
             }
         }
-        let spreads: [f64; FEATURES] =
-            std::array::from_fn(|at| (covariance[at][at] / count).sqrt().max(LEAST_SPREAD));
+        let spreads: [f64; FEATURES] = std::array::from_fn(|at| (covariance[at][at] / count).sqrt().max(LEAST_SPREAD));
         for (row, values) in covariance.iter_mut().enumerate() {
             for (column, value) in values.iter_mut().enumerate() {
                 *value /= count * spreads[row] * spreads[column];
@@ -114,12 +113,20 @@ pub(super) fn farthest(features: &[Feature], places: usize) -> Vec<Feature> {
         std::array::from_fn(|index| features.iter().map(|feature| feature[index]).sum::<f32>() / count);
     let first = features.iter().min_by(|a, b| apart(a, &middle).total_cmp(&apart(b, &middle)));
     let mut kept: Vec<Feature> = first.into_iter().copied().collect();
-    let mut distances = vec![f32::INFINITY; features.len()];
-    while kept.len() < places {
-        let Some(last) = kept.last() else { break };
+    let mut nearest = vec![(f32::INFINITY, 0usize); features.len()];
+    while let Some(last) = kept.last().filter(|_| kept.len() < places) {
+        let from_last: Vec<f32> = kept.iter().map(|place| apart(place, last)).collect();
+        let newest = kept.len() - 1;
         let (mut at, mut most) = (0, 0.0);
-        for (index, (distance, feature)) in distances.iter_mut().zip(features).enumerate() {
-            *distance = distance.min(apart(feature, last));
+        for (index, ((distance, place), feature)) in nearest.iter_mut().zip(features).enumerate() {
+            // By the triangle inequality a place twice as far from the nearest one can't be nearer (Elkan 2003); these
+            // are squares.
+            if newest == 0 || from_last[*place] < 4.0 * *distance {
+                let new = apart(feature, last);
+                if new < *distance {
+                    (*distance, *place) = (new, newest);
+                }
+            }
             if *distance > most {
                 (at, most) = (index, *distance);
             }
@@ -177,6 +184,23 @@ mod tests {
         assert_eq!(kept, [place(&[(0, 1.0)]), place(&[(3, 9.0)]), place(&[(5, -4.0)])]);
         assert_eq!(farthest(&features, 2).len(), 2);
         assert!(farthest(&[], 3).is_empty());
+    }
+
+    /// Without the short cut: the greatest distance of any feature from the nearest place that was kept.
+    #[test]
+    fn what_is_skipped_was_no_nearer() {
+        let noise = |index: usize, prime: usize| ((index * prime) % 1009) as f32 / 504.5 - 1.0;
+        let features: Vec<Feature> = (0..700)
+            .map(|index| std::array::from_fn(|at| noise(index + 1, 7919 + at * 31) + ((index % 7) * 3) as f32))
+            .collect();
+        let kept = farthest(&features, 40);
+        for count in 1..kept.len() {
+            let away = |feature: &Feature| {
+                kept[..count].iter().map(|place| apart(place, feature)).fold(f32::INFINITY, f32::min)
+            };
+            let most = features.iter().map(away).fold(0.0, f32::max);
+            assert_eq!(away(&kept[count]), most, "the place {count}");
+        }
     }
 
     #[test]

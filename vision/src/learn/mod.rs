@@ -32,8 +32,8 @@ pub const LEAST_PICTURES: usize = 5;
 pub const SIDES: std::ops::RangeInclusive<u32> = 64..=1024;
 /// Sides are multiples of this many px.
 pub const SIDE_STEP: u32 = 8;
-/// Features that are remembered until the memory is made of them: 28 MB, and as much whitened.
-const SAMPLES: usize = 80_000;
+/// Features that are remembered until the memory is made of them: 16 MB, and as much whitened.
+const SAMPLES: usize = 48_000;
 /// Pictures whose features are kept whole, to be compared with what the others taught: 2 MB each at 416 x 232.
 const WHOLE: usize = 40;
 /// Values that these may have together: larger inputs keep fewer pictures.
@@ -135,8 +135,8 @@ impl Learner {
         let (rows, columns) = filters::cells(size);
         let model = writer.model("features", ("picture", &input), (&features, &[1, FEATURES, rows, columns]));
         let runner = Runner::new(&model, input)?;
-        let spec = Manifest::parse(&manifest("features", size, &"0".repeat(64)))
-            .map_err(|why| LearnError::Run { why })?;
+        let spec =
+            Manifest::parse(&manifest("features", size, &"0".repeat(64))).map_err(|why| LearnError::Run { why })?;
         let expected = expected.max(1);
         Ok(Self { size, runner, spec, expected, seen: 0, samples: Vec::new(), whole: Vec::new(), chance: Chance(1) })
     }
@@ -181,15 +181,13 @@ impl Learner {
         }
         let features: Vec<Feature> = self.samples.iter().map(|sample| sample.feature).collect();
         let whitening = Whitening::of(&features);
-        let white: Vec<Sample> = self
-            .samples
-            .iter()
-            .map(|sample| Sample { feature: whitening.apply(&sample.feature), ..*sample })
-            .collect();
+        let white: Vec<Sample> =
+            self.samples.iter().map(|sample| Sample { feature: whitening.apply(&sample.feature), ..*sample }).collect();
         // Neighbours in the folder may be pictures of one moment: they come into one block.
         let block_of = |picture: usize| picture * BLOCKS / self.seen;
         let taught = |without: Option<usize>| {
-            let kept = white.iter().filter(|sample| Some(block_of(sample.picture)) != without).map(|sample| sample.feature);
+            let kept =
+                white.iter().filter(|sample| Some(block_of(sample.picture)) != without).map(|sample| sample.feature);
             memory::farthest(&kept.collect::<Vec<_>>(), memory::PLACES)
         };
         let (rows, columns) = filters::cells(self.size);
@@ -315,7 +313,8 @@ severity = "warning"
 pub fn size_for(width: u32, height: u32) -> [u32; 2] {
     const PIXELS: f64 = 416.0 * 232.0;
     let shape = (f64::from(width.max(1)) / f64::from(height.max(1))).clamp(0.25, 4.0);
-    let side = |length: f64| ((length / f64::from(SIDE_STEP)).round() as u32 * SIDE_STEP).clamp(*SIDES.start(), *SIDES.end());
+    let side =
+        |length: f64| ((length / f64::from(SIDE_STEP)).round() as u32 * SIDE_STEP).clamp(*SIDES.start(), *SIDES.end());
     [side((PIXELS * shape).sqrt()), side((PIXELS / shape).sqrt())]
 }
 

@@ -80,7 +80,14 @@ impl Writer {
     }
 
     /// A convolution of stride 1 whose output is as large as its input.
-    pub(super) fn conv(&mut self, name: &str, input: &Value, weights: &Value, bias: Option<&Value>, side: usize) -> Value {
+    pub(super) fn conv(
+        &mut self,
+        name: &str,
+        input: &Value,
+        weights: &Value,
+        bias: Option<&Value>,
+        side: usize,
+    ) -> Value {
         let (kernel, pads) = ([side as i64; 2], [side as i64 / 2; 4]);
         let inputs: Vec<&Value> = [input, weights].into_iter().chain(bias).collect();
         let attributes = [("kernel_shape", Attribute::Ints(&kernel)), ("pads", Attribute::Ints(&pads))];
@@ -150,10 +157,7 @@ fn attribute(key: &str, value: Attribute<'_>) -> AttributeProto {
 }
 
 fn declared(name: &str, dims: &[usize]) -> ValueInfoProto {
-    let dim = |&dim: &usize| Dimension {
-        value: Some(dimension::Value::DimValue(dim as i64)),
-        ..Dimension::default()
-    };
+    let dim = |&dim: &usize| Dimension { value: Some(dimension::Value::DimValue(dim as i64)), ..Dimension::default() };
     let shape = TensorShapeProto { dim: dims.iter().map(dim).collect() };
     let tensor = Tensor { elem_type: DataType::Float as i32, shape: Some(shape) };
     ValueInfoProto {

@@ -100,14 +100,14 @@ fn few_pictures_and_odd_sizes_are_refused() {
 
 #[test]
 fn what_is_kept_does_not_grow_with_the_pictures() {
-    let mut learner = Learner::new([64, 64], 600).expect("a learner");
+    let mut learner = Learner::new([64, 64], 800).expect("a learner");
     let pictures: Vec<Picture> = (0..7).map(|seed| part(seed, None)).collect();
     // More than were announced, as when a folder grows meanwhile.
-    for index in 0..680 {
+    for index in 0..880 {
         learner.see(&pictures[index % pictures.len()].view()).expect("seen");
     }
     assert_eq!((learner.samples.len(), learner.whole.len()), (SAMPLES, WHOLE));
     let last = learner.whole.iter().map(|whole| whole.picture).max();
-    assert!(last > Some(560), "they are from the whole of the folder: {last:?}");
-    assert!(learner.samples.iter().any(|sample| sample.picture > 660));
+    assert!(last > Some(750), "they are from the whole of the folder: {last:?}");
+    assert!(learner.samples.iter().any(|sample| sample.picture > 850));
 }

@@ -35,10 +35,9 @@ impl Means {
     /// Of these maps.
     pub(super) fn of<'a>(maps: impl Iterator<Item = &'a Map>) -> Self {
         let nothing = Self { least: f32::INFINITY, most: LEAST };
-        let all = maps.map(mean).fold(nothing, |Self { least, most }, mean| Self {
-            least: least.min(mean),
-            most: most.max(mean),
-        });
+        let all = maps
+            .map(mean)
+            .fold(nothing, |Self { least, most }, mean| Self { least: least.min(mean), most: most.max(mean) });
         Self { least: all.least.clamp(LEAST, all.most), most: all.most }
     }
 
@@ -122,7 +121,8 @@ fn student(degrees: f64) -> f64 {
 /// How many of the good pictures would be called bad by a threshold that was found without them.
 pub(super) fn false_alarms(scores: &[f64]) -> usize {
     let alarms = |index: &usize| {
-        let others: Vec<f64> = scores.iter().enumerate().filter(|(at, _)| at != index).map(|(_, score)| *score).collect();
+        let others: Vec<f64> =
+            scores.iter().enumerate().filter(|(at, _)| at != index).map(|(_, score)| *score).collect();
         scores[*index] >= threshold(&others)
     };
     (0..scores.len()).filter(alarms).count()

@@ -249,9 +249,7 @@ fn write(folder: &Path, learnt: &Learnt) -> Result<(), Failure> {
     fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
     for (name, bytes) in [("model.onnx", learnt.model.as_slice()), ("model.toml", learnt.manifest.as_bytes())] {
         let (path, partial) = (folder.join(name), folder.join(format!("{name}.part")));
-        fs::write(&partial, bytes)
-            .and_then(|()| fs::rename(&partial, &path))
-            .map_err(|error| failed(&path, &error))?;
+        fs::write(&partial, bytes).and_then(|()| fs::rename(&partial, &path)).map_err(|error| failed(&path, &error))?;
     }
     Ok(())
 }
@@ -270,7 +268,9 @@ fn show(summary: &Summary) {
     let Summary { folder, name, input: [width, height], pictures, copies, skipped, places, .. } = summary;
     let and = |count: usize, what: &str| if count == 0 { String::new() } else { format!(", {count} {what}") };
     let left_out = and(skipped.len(), "can't be read") + &and(*copies, "are copies of others");
-    console::say(&format!("{name}: learnt from {pictures} good pictures at {width}x{height}, {places} places kept{left_out}"));
+    console::say(&format!(
+        "{name}: learnt from {pictures} good pictures at {width}x{height}, {places} places kept{left_out}"
+    ));
     let Summary { held_out, false_alarms, expected_false_alarms, threshold, greatest_good, .. } = summary;
     console::say(&format!(
         "threshold {threshold:.2} (confidence 0.5); the most unlike of {held_out} good pictures that were held out has {greatest_good:.2}"
