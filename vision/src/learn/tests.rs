@@ -8,8 +8,8 @@ use crate::picture::Picture;
 const SIZE: (usize, usize) = (320, 192);
 
 /// A plate with studs on it, a little elsewhere and in other light each time. A defect is a brown spot at (x, y).
-fn part(seed: u64, defect: Option<(usize, usize)>) -> Picture {
-    let mut chance = Chance(seed * 7919);
+fn part(seed: u32, defect: Option<(usize, usize)>) -> Picture {
+    let mut chance = Chance(u64::from(seed) * 7919);
     let (dx, dy) = (chance.below(7) as f32 - 3.0, chance.below(7) as f32 - 3.0);
     let light = 0.8 + chance.below(100) as f32 / 250.0;
     let mut pixels = Vec::with_capacity(SIZE.0 * SIZE.1 * 3);
