@@ -12,6 +12,8 @@ const QUANTILE: f64 = 2.326_347_874;
 /// Cells to all sides from which a place takes the greatest allowance, and over which that is averaged then.
 const REACH: usize = 3;
 const SOFTENED: usize = 3;
+/// By how much the threshold is farther than that: pictures to come are never quite those that were seen.
+const MARGIN: f64 = 1.1;
 /// No allowance is smaller: pictures that do not differ at all leave nothing to divide by.
 const LEAST: f32 = 1e-3;
 
@@ -94,20 +96,20 @@ pub(super) fn score(map: &Map, allowance: &Map) -> f64 {
     map.iter().zip(allowance).map(|(value, allowed)| f64::from(value / allowed)).fold(0.0, f64::max)
 }
 
-/// The score from which a picture is called bad: above those of all good ones, and so far above their mean that one in
-/// a hundred comes there. The logarithms of scores are taken to be normal, and how little a few pictures tell of their mean
+/// The score from which a picture is called bad: a tenth above those of all good ones, and above what one in a hundred
+/// reaches. The logarithms of scores are taken to be normal, and how little a few pictures tell of their mean
 /// and spread is allowed for (prediction interval of Student's distribution).
 pub(super) fn threshold(scores: &[f64]) -> f64 {
     let count = scores.len() as f64;
     let most = scores.iter().copied().fold(0.0, f64::max);
     if scores.len() < 2 || most <= 0.0 {
-        return most.max(f64::from(LEAST));
+        return most.max(f64::from(LEAST)) * MARGIN;
     }
     let logs: Vec<f64> = scores.iter().map(|score| score.max(most * 1e-3).ln()).collect();
     let mean = logs.iter().sum::<f64>() / count;
     let spread = (logs.iter().map(|log| (log - mean).powi(2)).sum::<f64>() / (count - 1.0)).sqrt();
     let bound = (mean + student(count - 1.0) * spread * (1.0 + 1.0 / count).sqrt()).exp();
-    bound.max(most * 1.001)
+    bound.max(most) * MARGIN
 }
 
 /// The upper 1 % of Student's distribution (Abramowitz and Stegun 26.7.5, three terms; within 4 % from 4 degrees on).

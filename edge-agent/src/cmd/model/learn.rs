@@ -276,7 +276,7 @@ fn show(summary: &Summary) {
         "threshold {threshold:.2} (confidence 0.5); the most unlike of {held_out} good pictures that were held out has {greatest_good:.2}"
     ));
     console::say(&format!(
-        "false alarms: {false_alarms} of these {held_out} with a threshold found without them; about {:.0} in 100 are to be expected",
+        "false alarms: {false_alarms} of these {held_out} with a threshold found without them; at most {:.0} in 100 are to be expected",
         expected_false_alarms * 100.0
     ));
     if *pictures < 15 {
