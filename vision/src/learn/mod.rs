@@ -111,20 +111,22 @@ pub struct Learner {
     size: [u32; 2],
     runner: Runner,
     spec: Manifest,
-    /// How many pictures there will be, and how many were seen.
-    expected: usize,
+    /// Pictures seen, and cells on them.
     seen: usize,
+    offered: usize,
+    /// Of how many pictures one is kept whole.
+    stride: usize,
     samples: Vec<Sample>,
     whole: Vec<Whole>,
     chance: Chance,
 }
 
 impl Learner {
-    /// Begins for an input of `size` (width, height) and about `expected` pictures. Memory does not grow with their number.
+    /// Begins for an input of `size` (width, height). Memory does not grow with the number of pictures.
     ///
     /// # Errors
     /// [`LearnError::Size`]; [`LearnError::Run`] when the runtime can't run the filters.
-    pub fn new(size: [u32; 2], expected: usize) -> Result<Self, LearnError> {
+    pub fn new(size: [u32; 2]) -> Result<Self, LearnError> {
         let [width, height] = size;
         if !size.iter().all(|side| SIDES.contains(side) && side % SIDE_STEP == 0) {
             return Err(LearnError::Size { width, height });
@@ -137,8 +139,8 @@ impl Learner {
         let runner = Runner::new(&model, input)?;
         let spec =
             Manifest::parse(&manifest("features", size, &"0".repeat(64))).map_err(|why| LearnError::Run { why })?;
-        let expected = expected.max(1);
-        Ok(Self { size, runner, spec, expected, seen: 0, samples: Vec::new(), whole: Vec::new(), chance: Chance(1) })
+        let (samples, whole, chance) = (Vec::new(), Vec::new(), Chance(1));
+        Ok(Self { size, runner, spec, seen: 0, offered: 0, stride: 1, samples, whole, chance })
     }
 
     /// Learns from one good picture.
@@ -151,21 +153,24 @@ impl Learner {
         let features = self.runner.run(&tensor)?;
         let cells = features.len() / FEATURES;
         let picture = self.seen;
-        for _ in 0..(SAMPLES / self.expected).clamp(1, cells) {
-            let at = self.chance.below(cells);
-            let feature = std::array::from_fn(|channel| features[channel * cells + at]);
-            let sample = Sample { picture, feature };
+        // Each cell of each picture has the same chance to be kept (reservoir sampling; Vitter 1985).
+        for at in 0..cells {
+            self.offered += 1;
+            let sample = || Sample { picture, feature: std::array::from_fn(|channel| features[channel * cells + at]) };
             if self.samples.len() < SAMPLES {
-                self.samples.push(sample);
-            } else {
-                let at = self.chance.below(SAMPLES);
-                self.samples[at] = sample;
+                self.samples.push(sample());
+            } else if let Some(kept) = self.samples.get_mut(self.chance.below(self.offered)) {
+                *kept = sample();
             }
         }
-        let most = WHOLE.min(WHOLE_VALUES / features.len()).clamp(LEAST_PICTURES, WHOLE);
-        let (before, after) = (self.seen * most / self.expected, (self.seen + 1) * most / self.expected);
-        if (self.expected <= most || after > before) && self.whole.len() < most {
+        // Every picture at first; every second, fourth, eighth one when there are more.
+        let most = WHOLE.min(WHOLE_VALUES / features.len()).clamp(2 * LEAST_PICTURES, WHOLE);
+        if picture % self.stride == 0 {
             self.whole.push(Whole { picture, features });
+        }
+        if self.whole.len() > most {
+            self.stride *= 2;
+            self.whole.retain(|whole| whole.picture % self.stride == 0);
         }
         self.seen += 1;
         Ok(())

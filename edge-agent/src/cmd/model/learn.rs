@@ -82,7 +82,7 @@ pub(crate) fn run(args: &LearnArgs) -> anyhow::Result<()> {
     let files = pictures(&args.good)?;
     let size = args.size.unwrap_or_else(|| shape(&files));
     let bar = bar(files.len() as u64 + MAKING);
-    let mut learner = Learner::new(size, files.len()).map_err(failure)?;
+    let mut learner = Learner::new(size).map_err(failure)?;
     let mut known = HashSet::new();
     let (mut copies, mut skipped) = (0, Vec::new());
     for file in &files {
