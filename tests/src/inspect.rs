@@ -28,7 +28,7 @@ fn there(path: PathBuf) -> PathBuf {
     path
 }
 
-/// A run of `inspect` (or `detect`) that is being put together.
+/// A run of `inspect` (or `detect`, or `model learn`) that is being put together.
 #[derive(Debug)]
 pub struct Inspect(Command);
 
@@ -41,6 +41,11 @@ impl Inspect {
     /// Looks at a picture.
     pub fn picture(file: &Path) -> Self {
         Self::with("detect", file)
+    }
+
+    /// Learns a model from the good pictures in a folder (`model learn`).
+    pub fn learning(good: &Path, out: &Path) -> Self {
+        Self::with("model", Path::new("learn")).arg("--good").arg(good).out(out)
     }
 
     fn with(name: &str, file: &Path) -> Self {

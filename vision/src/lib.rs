@@ -10,10 +10,12 @@
 //! - [`picture`]: a decoded frame with its pixel layout and orientation
 //! - [`package`]: a model package (`model.toml` and what it names)
 //! - [`detect`]: picture → tensor → ONNX → boxes
+//! - [`learn`]: good pictures → a package that finds what is unlike them
 //! - [`track`]: boxes over time → physical defects
 //! - [`verify`]: whether a model says what it should
 
 pub mod detect;
+pub mod learn;
 pub mod luma;
 pub mod motion;
 pub mod package;

@@ -97,13 +97,13 @@ impl Preprocessor {
         let mut tensor = self.padding();
         let [_, _, input_height, input_width] = self.shape();
         let mut small = Small::of(picture, placement);
-        small.to_rgb(picture);
+        small.colour(picture);
         let width = placement.width as usize;
         let order: &[usize] = match self.spec.colour {
             Channels::Rgb => &[0, 1, 2],
             Channels::Bgr => &[2, 1, 0],
             Channels::Gray => {
-                small.to_gray();
+                small.grey();
                 &[0]
             }
         };
@@ -164,7 +164,7 @@ impl Small {
     }
 
     /// From the picture's samples to red, green and blue.
-    fn to_rgb(&mut self, picture: &PictureView<'_>) {
+    fn colour(&mut self, picture: &PictureView<'_>) {
         let [first, second, third] = &mut self.channels;
         match picture.layout() {
             Layout::Gray8 => {
@@ -186,7 +186,7 @@ impl Small {
     }
 
     /// From colours to their luma in the first channel (BT.601 weights).
-    fn to_gray(&mut self) {
+    fn grey(&mut self) {
         let [red, green, blue] = &mut self.channels;
         for ((red, green), blue) in red.iter_mut().zip(green).zip(blue) {
             *red = 0.299 * *red + 0.587 * *green + 0.114 * *blue;
