@@ -19,7 +19,7 @@ mod tests;
 use crate::luma::LumaView;
 use fit::{Fit, Similarity, Vote};
 use patches::{Anchor, Lost, SIDE};
-use small::{COARSE, Plane, Shrinker, Small, soften_plane};
+use small::{COARSE, Plane, Shrinker, Small, shrink_plane, soften_plane};
 
 /// Movement of the picture since the frame before: where things went, so the camera went the other way.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -104,6 +104,8 @@ struct Frames {
     before: Small,
     soft: Plane,
     soft_made: bool,
+    /// `before` and `now`, small enough to try every displacement.
+    coarse: [Plane; 2],
     scratch: Vec<f32>,
     fine_kind: Kind,
     soft_kind: Kind,
@@ -116,6 +118,7 @@ impl Default for Frames {
             before: Small::default(),
             soft: Plane::default(),
             soft_made: false,
+            coarse: Default::default(),
             scratch: Vec::new(),
             fine_kind: Kind { grain: 4.0, noise: UNLEARNED },
             soft_kind: Kind { grain: 40.0, noise: UNLEARNED },
@@ -350,8 +353,11 @@ fn best_start(reference: &Reference, frames: &Frames) -> Similarity {
 }
 
 /// The displacement since the frame before that makes the coarse pictures most alike, on top of the pose.
-fn search(reference: &Reference, frames: &Frames) -> Option<Similarity> {
-    let (dx, dy) = best_shift(&frames.before.coarse, &frames.now.coarse, 8)?;
+fn search(reference: &Reference, frames: &mut Frames) -> Option<Similarity> {
+    let [before, now] = &mut frames.coarse;
+    shrink_plane(&frames.before.fine, before);
+    shrink_plane(&frames.now.fine, now);
+    let (dx, dy) = best_shift(before, now, 8)?;
     let pose = reference.pose;
     Some(Similarity { tx: pose.tx + dx * COARSE as f32, ty: pose.ty + dy * COARSE as f32, ..pose })
 }

@@ -209,6 +209,7 @@ fn starts(length: usize) -> impl Iterator<Item = usize> + Clone {
 }
 
 /// `SIDE` values from `at`.
+#[inline]
 fn lane(px: &[f32], at: usize) -> &[f32; SIDE] {
     px[at..at + SIDE].first_chunk().expect("the slice is SIDE long")
 }
@@ -218,6 +219,7 @@ fn corner_weights(wx: f32, wy: f32) -> [f32; 4] {
 }
 
 /// One row of a patch with its corner at (`x` + fraction, `y` + fraction).
+#[inline]
 fn sample_row(plane: &Plane, x: usize, y: usize, weights: [f32; 4]) -> [f32; SIDE] {
     let at = y * plane.w + x;
     let (a, b) = (lane(&plane.px, at), lane(&plane.px, at + 1));
