@@ -7,6 +7,10 @@
 /// A displacement with what it is worth.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Vote {
+    /// Number of the patch.
+    pub(super) index: usize,
+    /// Part of its trust that counts, 0 to 1.
+    pub(super) voice: f32,
     /// Centre of the patch from the centre of the picture, px.
     pub(super) x: f32,
     pub(super) y: f32,
@@ -40,7 +44,17 @@ pub(super) fn trust(error2: f32) -> f32 {
 
 impl Vote {
     fn trust(&self) -> f32 {
-        trust(self.error2)
+        self.voice * trust(self.error2)
+    }
+
+    /// Square of the displacement (`x`, `y`) as far as the patch can see it, px².
+    pub(super) fn across(&self, x: f32, y: f32) -> f32 {
+        (self.ixx * x * x + 2.0 * self.ixy * x * y + self.iyy * y * y).max(0.0)
+    }
+
+    /// Whether a displacement that is off by (`x`, `y`) is as good as right.
+    pub(super) fn fits(&self, x: f32, y: f32) -> bool {
+        self.across(x, y) < 0.5 * self.tolerance2(TOLERANCES[4])
     }
 
     /// Square of how far it may be off, px²: a vote that can't be exact may be off by what it can't know.
@@ -99,6 +113,8 @@ pub(super) struct Fit {
     pub(super) chance: f32,
     /// Mean square difference left where votes agree, contrast².
     pub(super) residual: f32,
+    /// It is the part of the picture that stands still while another one moves.
+    pub(super) stands: bool,
 }
 
 impl Fit {
@@ -112,9 +128,24 @@ impl Fit {
 /// Tolerances of the rounds, px of the small picture.
 const TOLERANCES: [f32; 5] = [1.6, 0.9, 0.5, 0.35, 0.35];
 
+/// Weight from which on a vote agrees.
+const AGREES: f32 = 0.25;
+
 /// Fits from `start` on.
 pub(super) fn fit(votes: &[Vote], start: Similarity, radius: f32) -> Fit {
     iterate(votes, start, radius, &TOLERANCES)
+}
+
+/// Fits those of `votes` that `model` leaves over: from the middle of their displacements on.
+pub(super) fn fit_rest(votes: &[Vote], model: &Similarity, radius: f32) -> Option<Fit> {
+    let rest = votes.iter().filter(|v| v.voice > 0.0 && weight(v, model, TOLERANCES[4]) < AGREES);
+    let (mut dx, mut dy): (Vec<_>, Vec<_>) = rest.map(|v| (v.dx, v.dy)).unzip();
+    let middle = |d: &mut Vec<f32>| {
+        let at = d.len() / 2;
+        (at > 0).then(|| *d.select_nth_unstable_by(at, f32::total_cmp).1)
+    };
+    let start = Similarity { tx: middle(&mut dx)?, ty: middle(&mut dy)?, ..Similarity::default() };
+    Some(fit(votes, start, radius))
 }
 
 /// Fits only what lies close to `start`.
@@ -128,7 +159,7 @@ fn iterate(votes: &[Vote], start: Similarity, radius: f32, tolerances: &[f32]) -
         model = solve(votes, model, tolerance, radius);
     }
     let (mut agreeing, mut total, mut chance, mut residual) = (0.0, 0.0, 0.0, 0.0);
-    for vote in votes {
+    for vote in votes.iter().filter(|vote| vote.voice > 0.0) {
         let agrees = vote.trust() * weight(vote, &model, TOLERANCES[4]);
         agreeing += agrees;
         residual += agrees * vote.residual;
@@ -136,14 +167,18 @@ fn iterate(votes: &[Vote], start: Similarity, radius: f32, tolerances: &[f32]) -
         let tolerance2 = vote.tolerance2(TOLERANCES[4]);
         chance += vote.trust() * CHANCE * tolerance2 / (tolerance2 + SPREAD * SPREAD);
     }
-    Fit { model, agreeing, total, chance, residual: residual / agreeing.max(1e-9) }
+    Fit { model, agreeing, total, chance, residual: residual / agreeing.max(1e-9), stands: false }
+}
+
+/// Trust of those of `votes` that agree with `model`, in votes.
+pub(super) fn agreeing<'a>(votes: impl Iterator<Item = &'a Vote>, model: &Similarity) -> f32 {
+    votes.map(|vote| vote.trust() * weight(vote, model, TOLERANCES[4])).sum()
 }
 
 fn weight(vote: &Vote, model: &Similarity, tolerance: f32) -> f32 {
     let (mx, my) = model.at(vote.x, vote.y);
     let (ex, ey) = (vote.dx - mx, vote.dy - my);
-    let e2 = (vote.ixx * ex * ex + 2.0 * vote.ixy * ex * ey + vote.iyy * ey * ey).max(0.0);
-    let q = 1.0 / (1.0 + e2 / vote.tolerance2(tolerance));
+    let q = 1.0 / (1.0 + vote.across(ex, ey) / vote.tolerance2(tolerance));
     q * q
 }
 
@@ -151,7 +186,7 @@ fn solve(votes: &[Vote], model: Similarity, tolerance: f32, radius: f32) -> Simi
     // Unknowns scaled to px at the typical distance from the centre: tx, ty, zoom * radius, turn * radius.
     let mut a = [[0.0f32; 4]; 4];
     let mut b = [0.0f32; 4];
-    for vote in votes {
+    for vote in votes.iter().filter(|vote| vote.voice > 0.0) {
         let w = vote.trust() * weight(vote, &model, tolerance);
         let (x, y) = (vote.x / radius, vote.y / radius);
         let rows = [[1.0, 0.0, x, -y], [0.0, 1.0, y, x]];

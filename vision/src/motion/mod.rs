@@ -8,18 +8,26 @@
 //!
 //! This room knows no time: how long a movement lasts is for [`crate::pause`].
 
+mod change;
 mod fit;
+mod follow;
 mod patches;
 #[cfg(test)]
 pub(crate) mod scene;
+mod screen;
+mod search;
 mod small;
 #[cfg(test)]
 mod tests;
 
 use crate::luma::LumaView;
+pub use change::{Change, Glance};
 use fit::{Fit, Similarity, Vote};
-use patches::{Anchor, Lost, SIDE};
-use small::{COARSE, Plane, Shrinker, Small, soften_plane};
+use follow::{Followed, Kind, Starts, UNLEARNED, follow};
+use patches::Anchor;
+use screen::Screen;
+use search::best_shift;
+use small::{COARSE, Plane, Shrinker, Small, shrink_plane, soften_plane};
 
 /// Movement of the picture since the frame before: where things went, so the camera went the other way.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,14 +69,8 @@ const CLEAR: f32 = 0.45;
 const MANY: f32 = 4.0;
 /// Votes under which nothing is known.
 const FEW: f32 = 0.06;
-/// Movement between two frames that is too large for a camera at rest, px of the small picture.
-const STEP: f32 = 0.6;
-/// Part of the agreeing votes that, standing still, outweighs the rest.
-const STILL_SHARE: f32 = 0.55;
-/// Contrast of a patch over that of noise from which on it must be found again.
-const SHOWS: f32 = 8.0;
-/// Standard error over which a patch has no vote, px.
-const ERROR_MAX: f32 = 0.9;
+/// Agreement from which on a movement tells what moves and what doesn't.
+const LEARNABLE: f32 = 0.2;
 
 /// A picture to measure against, as it is and without noise.
 #[derive(Debug, Default)]
@@ -85,13 +87,19 @@ struct Reference {
     age: u32,
     /// Best agreement with it.
     best_share: f32,
+    /// Where a larger part of the picture was at that frame that goes another way, and its change there.
+    other: Option<(Similarity, Similarity)>,
+    /// Patches that show nothing but what is stuck to the picture.
+    stuck: Vec<bool>,
 }
 
 impl Reference {
-    fn set(&mut self, frame: &Plane) {
+    fn set(&mut self, frame: &Plane, screen: &Screen) {
         self.fine.set(frame);
+        screen.explained(&self.fine, &mut self.stuck);
         self.soft_made = false;
         self.pose = Similarity::default();
+        self.other = self.other.map(|(_, speed)| (Similarity::default(), speed));
         self.age = 0;
         self.best_share = 0.0;
     }
@@ -104,7 +112,10 @@ struct Frames {
     before: Small,
     soft: Plane,
     soft_made: bool,
+    /// `before` and `now`, small enough to try every displacement.
+    coarse: [Plane; 2],
     scratch: Vec<f32>,
+    screen: Screen,
     fine_kind: Kind,
     soft_kind: Kind,
 }
@@ -116,7 +127,9 @@ impl Default for Frames {
             before: Small::default(),
             soft: Plane::default(),
             soft_made: false,
+            coarse: Default::default(),
             scratch: Vec::new(),
+            screen: Screen::default(),
             fine_kind: Kind { grain: 4.0, noise: UNLEARNED },
             soft_kind: Kind { grain: 40.0, noise: UNLEARNED },
         }
@@ -133,6 +146,11 @@ pub struct MotionMeter {
     spare: Option<Reference>,
     size: Option<(u32, u32)>,
     votes: Vec<Vote>,
+    /// Sum of the movements since the last cut, px of the small picture.
+    travel: Similarity,
+    /// How often there was a cut.
+    cuts: u64,
+    texture: f32,
 }
 
 impl MotionMeter {
@@ -145,6 +163,45 @@ impl MotionMeter {
     /// Movement of `luma` against the newest frame before it that could be measured. A plane that is not whole counts
     /// as one without texture.
     pub fn push(&mut self, luma: LumaView<'_>) -> GlobalMotion {
+        let motion = self.step(luma);
+        if motion.cut {
+            self.cuts += 1;
+            self.travel = Similarity::default();
+            self.frames.screen.cut();
+        } else if motion.confidence >= GlobalMotion::LOST {
+            let factor = self.frames.now.factor.max(1) as f32;
+            self.travel = self.travel.plus(&Similarity {
+                tx: motion.dx / factor,
+                ty: motion.dy / factor,
+                zoom: motion.zoom - 1.0,
+                turn: motion.rotation,
+            });
+            self.frames.screen.sample(&self.frames.now.fine, self.travel);
+        }
+        motion
+    }
+
+    /// Share of the newest picture that shows enough to be measured, 0 to 1: near 0 for a bare wall in the dark.
+    #[must_use]
+    pub fn texture(&self) -> f32 {
+        self.texture
+    }
+
+    /// Remembers the newest picture in `glance`, so that [`MotionMeter::change_since`] can tell later what has changed.
+    pub fn glance(&self, glance: &mut Glance) {
+        glance.set(&self.frames.now.fine, self.travel, self.cuts);
+    }
+
+    /// What has changed in the newest picture since the one in `glance`.
+    #[must_use]
+    pub fn change_since(&self, glance: &Glance) -> Change {
+        if glance.cuts() != self.cuts {
+            return Change::EVERYTHING;
+        }
+        glance.compare(&self.frames.now.fine, self.travel, &self.frames.screen)
+    }
+
+    fn step(&mut self, luma: LumaView<'_>) -> GlobalMotion {
         if !luma.is_whole() {
             return GlobalMotion::still(0.0);
         }
@@ -155,8 +212,9 @@ impl MotionMeter {
         if self.size != Some(size) {
             self.size = Some(size);
             self.spare = None;
-            self.main.set(&self.frames.now.fine);
+            self.main.set(&self.frames.now.fine, &self.frames.screen);
             self.main.speed = Similarity::default();
+            self.frames.screen.reset(self.main.fine.patches.len());
             return GlobalMotion { cut: true, ..GlobalMotion::still(0.0) };
         }
         self.measure()
@@ -164,6 +222,7 @@ impl MotionMeter {
 
     fn measure(&mut self) -> GlobalMotion {
         let found = align(&mut self.main, &mut self.frames, &mut self.votes);
+        self.texture = (found.total / self.main.fine.patches.len().max(1) as f32).min(1.0);
         if let Some(motion) = accept(&mut self.main, &self.frames, &found) {
             self.spare = None;
             return motion;
@@ -178,7 +237,7 @@ impl MotionMeter {
             }
         }
         let spare = self.spare.get_or_insert_default();
-        spare.set(&self.frames.now.fine);
+        spare.set(&self.frames.now.fine, &self.frames.screen);
         spare.speed = Similarity::default();
         let confidence = found.share().clamp(0.0, 0.99 * GlobalMotion::LOST);
         GlobalMotion::still(if confidence.is_finite() { confidence } else { 0.0 })
@@ -207,8 +266,10 @@ fn accept(reference: &mut Reference, frames: &Frames, found: &Fit) -> Option<Glo
     reference.best_share = reference.best_share.max(confidence);
     let (x, y) = (0.5 * frames.now.fine.w as f32, 0.5 * frames.now.fine.h as f32);
     let away = [pose.at(x, y), pose.at(-x, y)].iter().fold(0.0f32, |m, d| m.max(d.0.abs()).max(d.1.abs()));
-    if away > LEASH || confidence < ANCHOR_FADED * reference.best_share || reference.age > ANCHOR_FRAMES {
-        reference.set(&frames.now.fine);
+    // Behind something that passes the scene comes back; an anchor with that something on it would go along.
+    let faded = confidence < ANCHOR_FADED * reference.best_share && !found.stands;
+    if away > LEASH || faded || reference.age > ANCHOR_FRAMES {
+        reference.set(&frames.now.fine, &frames.screen);
     }
     Some(motion)
 }
@@ -217,8 +278,25 @@ fn accept(reference: &mut Reference, frames: &Frames, found: &Fit) -> Option<Glo
 /// there is more noise than texture, and from a coarse search if both fail.
 fn align(reference: &mut Reference, frames: &mut Frames, votes: &mut Vec<Vote>) -> Fit {
     let pose = reference.pose;
-    let start = best_start(reference, frames);
-    let found = follow(&reference.fine, &frames.now.fine, pose, start, &frames.fine_kind, votes);
+    let elsewhere = reference.other.map(|(place, speed)| place.plus(&speed));
+    let starts = Starts::new(best_start(reference, frames), pose, elsewhere);
+    let Followed { fit: found, moving } = follow(
+        &reference.fine,
+        &frames.now.fine,
+        pose,
+        &starts,
+        &frames.fine_kind,
+        &frames.screen,
+        &reference.stuck,
+        votes,
+    );
+    reference.other = found.stands.then(|| {
+        let before = reference.other.map_or(pose, |(place, _)| place);
+        (moving.model, moving.model.minus(&before))
+    });
+    if moving.share() >= LEARNABLE {
+        frames.screen.learn(votes, &moving.model, found.stands);
+    }
     if found.share() >= CLEAR && found.agreeing >= MANY {
         frames.fine_kind.learn(&found);
         return found;
@@ -234,7 +312,17 @@ fn align(reference: &mut Reference, frames: &mut Frames, votes: &mut Vec<Vote>) 
         frames.soft_made = true;
     }
     let better = |one: Fit, other: Fit| if other.agreeing > one.agreeing * 1.1 { other } else { one };
-    let other = follow(&reference.soft, &frames.soft, pose, start, &frames.soft_kind, votes);
+    let other = follow(
+        &reference.soft,
+        &frames.soft,
+        pose,
+        &starts,
+        &frames.soft_kind,
+        &frames.screen,
+        &reference.stuck,
+        votes,
+    )
+    .fit;
     if other.share() >= CLEAR {
         frames.soft_kind.learn(&other);
     }
@@ -243,99 +331,38 @@ fn align(reference: &mut Reference, frames: &mut Frames, votes: &mut Vec<Vote>) 
         return found;
     }
     let Some(start) = search(reference, frames) else { return found };
-    let found = better(found, follow(&reference.fine, &frames.now.fine, pose, start, &frames.fine_kind, votes));
+    let starts = Starts::new(start, pose, elsewhere);
+    let found = better(
+        found,
+        follow(
+            &reference.fine,
+            &frames.now.fine,
+            pose,
+            &starts,
+            &frames.fine_kind,
+            &frames.screen,
+            &reference.stuck,
+            votes,
+        )
+        .fit,
+    );
     if found.share() >= CLEAR {
         return found;
     }
-    better(found, follow(&reference.soft, &frames.soft, pose, start, &frames.soft_kind, votes))
-}
-
-/// A kind of picture to measure on.
-#[derive(Debug)]
-struct Kind {
-    /// Pixels over which errors are alike.
-    grain: f32,
-    /// Mean square difference between pictures that fit, contrast²; learned.
-    noise: f32,
-}
-
-impl Kind {
-    /// Takes a clear fit for an example of what noise is left. A repeated frame, which has none, teaches nothing.
-    fn learn(&mut self, fit: &Fit) {
-        if self.noise >= UNLEARNED {
-            self.noise = fit.residual.max(1e-6);
-        } else if fit.residual > 0.1 * self.noise {
-            self.noise += 0.05 * (fit.residual - self.noise);
-        }
-    }
-}
-
-/// More contrast² than there is.
-const UNLEARNED: f32 = 1.0;
-
-/// Tracks all patches from `start` and fits a movement. `pose` is where the frame before was.
-fn follow(
-    anchor: &Anchor,
-    now: &Plane,
-    pose: Similarity,
-    start: Similarity,
-    kind: &Kind,
-    votes: &mut Vec<Vote>,
-) -> Fit {
-    let (half_w, half_h) = (0.5 * now.w as f32, 0.5 * now.h as f32);
-    let half = 0.5 * SIDE as f32;
-    let radius = ((half_w * half_w + half_h * half_h) / 3.0).sqrt().max(1.0);
-    // Voices of patches that show something, and it isn't there any more.
-    let mut against = 0.0;
-    votes.clear();
-    for patch in &anchor.patches {
-        let (x, y) = (patch.x as f32 + half - half_w, patch.y as f32 + half - half_h);
-        let (sx, sy) = start.at(x, y);
-        let track = match anchor.track(patch, now, sx, sy) {
-            Err(Lost::Outside) => continue,
-            Err(Lost::Gone) => None,
-            Ok(track) => Some(track),
-        };
-        // Variance of the displacement along the strongest direction, from the texture that isn't noise.
-        let error2 = track.map_or(f32::INFINITY, |t| {
-            kind.grain * (t.residual + 2e-6) / (patch.strength * t.common.max(0.0)).max(1e-9)
-        });
-        match track {
-            Some(track) if error2 < ERROR_MAX * ERROR_MAX => {
-                let scale = 1.0 / patch.strength;
-                votes.push(Vote {
-                    x,
-                    y,
-                    dx: track.dx,
-                    dy: track.dy,
-                    ixx: patch.gxx * scale,
-                    ixy: patch.gxy * scale,
-                    iyy: patch.gyy * scale,
-                    error2,
-                    residual: track.residual,
-                });
-            }
-            _ if patch.variance > SHOWS * kind.noise => {
-                against += fit::trust(kind.grain * kind.noise / patch.strength.max(1e-9));
-            }
-            _ => {}
-        }
-    }
-    let take = |mut fit: Fit| {
-        fit.total += against;
-        fit
-    };
-    let found = take(fit::fit(votes, start, radius));
-    let moved = found.model.minus(&pose);
-    if moved.tx.abs().max(moved.ty.abs()) > STEP {
-        // A large part of the picture that stands still outweighs a larger one that moves: a belt, a door, a crowd can
-        // move in front of a camera at rest, but nothing stands still in front of one that moves.
-        let still = take(fit::fit_near(votes, pose, radius));
-        if still.agreeing > STILL_SHARE * found.agreeing && still.share() > STILL_SHARE * CLEAR {
-            return still;
-        }
-    }
-    found
+    better(
+        found,
+        follow(
+            &reference.soft,
+            &frames.soft,
+            pose,
+            &starts,
+            &frames.soft_kind,
+            &frames.screen,
+            &reference.stuck,
+            votes,
+        )
+        .fit,
+    )
 }
 
 /// The better of "as the frame before" and "on as it went".
@@ -350,45 +377,11 @@ fn best_start(reference: &Reference, frames: &Frames) -> Similarity {
 }
 
 /// The displacement since the frame before that makes the coarse pictures most alike, on top of the pose.
-fn search(reference: &Reference, frames: &Frames) -> Option<Similarity> {
-    let (dx, dy) = best_shift(&frames.before.coarse, &frames.now.coarse, 8)?;
+fn search(reference: &Reference, frames: &mut Frames) -> Option<Similarity> {
+    let [before, now] = &mut frames.coarse;
+    shrink_plane(&frames.before.fine, before);
+    shrink_plane(&frames.now.fine, now);
+    let (dx, dy) = best_shift(before, now, 8)?;
     let pose = reference.pose;
     Some(Similarity { tx: pose.tx + dx * COARSE as f32, ty: pose.ty + dy * COARSE as f32, ..pose })
-}
-
-/// Whole shift of `now` against `before` with the least mean absolute difference, px of the coarse picture.
-fn best_shift(before: &Plane, now: &Plane, reach: i32) -> Option<(f32, f32)> {
-    let (w, h) = (now.w as i32, now.h as i32);
-    if before.w != now.w || before.h != now.h || w < 8 || h < 8 {
-        return None;
-    }
-    let (rx, ry) = (reach.min(w / 2), reach.min(h / 2));
-    let mut best: Option<(f32, i32, i32)> = None;
-    for dy in -ry..=ry {
-        for dx in -rx..=rx {
-            let (x0, x1) = (0.max(-dx), w.min(w - dx));
-            let (y0, y1) = (0.max(-dy), h.min(h - dy));
-            let length = (x1 - x0) as usize;
-            let mut acc = [0.0f32; 8];
-            let mut rest = 0.0;
-            for y in y0..y1 {
-                let a = &before.px[(y * w + x0) as usize..][..length];
-                let b = &now.px[((y + dy) * w + x0 + dx) as usize..][..length];
-                let (ac, bc) = (a.chunks_exact(8), b.chunks_exact(8));
-                for (p, q) in ac.remainder().iter().zip(bc.remainder()) {
-                    rest += (p - q).abs();
-                }
-                for (p, q) in ac.zip(bc) {
-                    for i in 0..8 {
-                        acc[i] += (p[i] - q[i]).abs();
-                    }
-                }
-            }
-            let mean = (acc.iter().sum::<f32>() + rest) / (length * (y1 - y0) as usize).max(1) as f32;
-            if best.is_none_or(|(b, _, _)| mean < b) {
-                best = Some((mean, dx, dy));
-            }
-        }
-    }
-    best.map(|(_, dx, dy)| (dx as f32, dy as f32))
 }

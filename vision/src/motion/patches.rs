@@ -135,20 +135,48 @@ impl Anchor {
     pub(super) fn mismatch(&self, now: &Plane, dx: f32, dy: f32, limit: f32) -> Option<f32> {
         let (mut sum, mut count) = (0.0, 0usize);
         for patch in &self.patches {
-            let Some((x, y, wx, wy)) = place(now, patch.x as f32 + dx, patch.y as f32 + dy) else { continue };
+            let Some(one) = self.mismatch_of(patch, now, dx, dy) else { continue };
+            sum += one.min(limit);
+            count += 1;
+        }
+        (count * 3 > self.patches.len()).then(|| sum / count as f32)
+    }
+
+    /// Mean absolute difference of one patch, displaced by (`dx`, `dy`); `None` outside of the picture.
+    pub(super) fn mismatch_of(&self, patch: &Patch, now: &Plane, dx: f32, dy: f32) -> Option<f32> {
+        let (x, y, wx, wy) = place(now, patch.x as f32 + dx, patch.y as f32 + dy)?;
+        let mut acc = [0.0f32; SIDE];
+        let weights = corner_weights(wx, wy);
+        for row in (0..SIDE).step_by(2) {
+            let template = lane(&self.fine.px, (patch.y + row) * self.fine.w + patch.x);
+            let sample = sample_row(now, x, y + row, weights);
+            for i in 0..SIDE {
+                acc[i] += (sample[i] - template[i]).abs();
+            }
+        }
+        Some(acc.iter().sum::<f32>() / (AREA * 0.5))
+    }
+
+    /// Mean absolute difference of the four quarters of one patch, displaced by (`dx`, `dy`), left to right and then
+    /// down; `None` outside of the picture.
+    pub(super) fn mismatch_of_quarters(&self, patch: &Patch, now: &Plane, dx: f32, dy: f32) -> Option<[f32; 4]> {
+        let (x, y, wx, wy) = place(now, patch.x as f32 + dx, patch.y as f32 + dy)?;
+        let weights = corner_weights(wx, wy);
+        let mut quarters = [0.0; 4];
+        for (part, two) in quarters.chunks_exact_mut(2).enumerate() {
             let mut acc = [0.0f32; SIDE];
-            let weights = corner_weights(wx, wy);
-            for row in (0..SIDE).step_by(2) {
+            for row in (part * LANES..(part + 1) * LANES).step_by(2) {
                 let template = lane(&self.fine.px, (patch.y + row) * self.fine.w + patch.x);
                 let sample = sample_row(now, x, y + row, weights);
                 for i in 0..SIDE {
                     acc[i] += (sample[i] - template[i]).abs();
                 }
             }
-            sum += (acc.iter().sum::<f32>() / (AREA * 0.5)).min(limit);
-            count += 1;
+            let scale = 8.0 / AREA;
+            two[0] = acc[..LANES].iter().sum::<f32>() * scale;
+            two[1] = acc[LANES..].iter().sum::<f32>() * scale;
         }
-        (count * 3 > self.patches.len()).then(|| sum / count as f32)
+        Some(quarters)
     }
 
     /// Follows `patch` into `now`, starting at the displacement (`dx`, `dy`). [`Lost`] when it leaves the picture
@@ -209,6 +237,7 @@ fn starts(length: usize) -> impl Iterator<Item = usize> + Clone {
 }
 
 /// `SIDE` values from `at`.
+#[inline]
 fn lane(px: &[f32], at: usize) -> &[f32; SIDE] {
     px[at..at + SIDE].first_chunk().expect("the slice is SIDE long")
 }
@@ -218,6 +247,7 @@ fn corner_weights(wx: f32, wy: f32) -> [f32; 4] {
 }
 
 /// One row of a patch with its corner at (`x` + fraction, `y` + fraction).
+#[inline]
 fn sample_row(plane: &Plane, x: usize, y: usize, weights: [f32; 4]) -> [f32; SIDE] {
     let at = y * plane.w + x;
     let (a, b) = (lane(&plane.px, at), lane(&plane.px, at + 1));

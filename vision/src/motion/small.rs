@@ -39,8 +39,6 @@ impl Plane {
 pub(super) struct Small {
     /// Contrast, about 160 px on the long side.
     pub(super) fine: Plane,
-    /// Contrast, four times smaller, for finding a large displacement.
-    pub(super) coarse: Plane,
     /// Pixels of the full picture per pixel of `fine`.
     pub(super) factor: usize,
 }
@@ -50,9 +48,9 @@ pub(super) struct Small {
 pub(super) struct Shrinker {
     columns: Vec<u16>,
     grey: Vec<f32>,
+    reach: Reach,
     soft: Vec<f32>,
-    sums: Vec<f32>,
-    running: Vec<f32>,
+    around: Vec<f32>,
 }
 
 /// How many pixels of a `width` x `height` picture go into one pixel of the small one.
@@ -68,25 +66,18 @@ impl Shrinker {
         out.factor = f;
         out.fine.resize(w, h);
         self.grey.resize(w * h, 0.0);
-        // More than eight rows of a block add time, not knowledge.
-        let row_step = f.div_ceil(8);
         self.columns.resize(w * f, 0);
+        let row_step = f.div_ceil(ROWS);
         for (y, line) in self.grey.chunks_exact_mut(w.max(1)).enumerate() {
-            let mut rows = 0u16;
-            for source in (y * f..(y + 1) * f).step_by(row_step) {
-                let Some(row) = luma.row(source).get(..w * f) else { continue };
-                if rows == 0 {
-                    for (sum, &v) in self.columns.iter_mut().zip(row) {
-                        *sum = u16::from(v);
-                    }
-                } else {
-                    for (sum, &v) in self.columns.iter_mut().zip(row) {
-                        *sum += u16::from(v);
-                    }
-                }
-                rows += 1;
+            let row = |i: usize| luma.row(y * f + i * row_step);
+            let rows = f.div_ceil(row_step);
+            match rows {
+                4 => add_rows([row(0), row(1), row(2), row(3)], &mut self.columns),
+                3 => add_rows([row(0), row(1), row(2)], &mut self.columns),
+                2 => add_rows([row(0), row(1)], &mut self.columns),
+                _ => add_rows([row(0)], &mut self.columns),
             }
-            let scale = 1.0 / (f32::from(rows.max(1)) * f as f32);
+            let scale = 1.0 / (rows * f) as f32;
             match f {
                 2 => fold::<2>(&self.columns, scale, line),
                 4 => fold::<4>(&self.columns, scale, line),
@@ -101,7 +92,6 @@ impl Shrinker {
             }
         }
         self.contrast(w, h, &mut out.fine.px);
-        shrink_plane(&out.fine, &mut out.coarse);
     }
 
     /// `(soft - surroundings) / (surroundings + dark)`.
@@ -110,68 +100,114 @@ impl Shrinker {
             out.fill(0.0);
             return;
         }
-        self.soften(w, h);
-        self.surroundings(w, h);
-        for ((v, &s), &around) in out.iter_mut().zip(&self.soft).zip(&self.sums) {
-            *v = ((s - around) / (around + DARK)).clamp(-CONTRAST_LIMIT, CONTRAST_LIMIT);
-        }
-    }
-
-    /// 3x3 binomial of `grey` into `soft`; the border keeps its own rows and columns.
-    fn soften(&mut self, w: usize, h: usize) {
-        self.soft.resize(w * h, 0.0);
-        self.running.resize(w, 0.0);
-        for y in 0..h {
-            let up = &self.grey[y.saturating_sub(1) * w..][..w];
-            let mid = &self.grey[y * w..][..w];
-            let down = &self.grey[(y + 1).min(h - 1) * w..][..w];
-            for (((v, a), b), c) in self.running.iter_mut().zip(up).zip(mid).zip(down) {
-                *v = 0.25 * (a + c) + 0.5 * b;
-            }
-            let line = &mut self.soft[y * w..][..w];
-            line[0] = self.running[0];
-            line[w - 1] = self.running[w - 1];
-            for (v, t) in line[1..w - 1].iter_mut().zip(self.running.windows(3)) {
-                *v = 0.25 * (t[0] + t[2]) + 0.5 * t[1];
+        self.soft.resize(w, 0.0);
+        self.around.resize(w, 0.0);
+        self.reach.begin(&self.grey, w, h);
+        for (y, line) in out.chunks_exact_mut(w).enumerate() {
+            self.reach.row(&self.grey, y, &mut self.around);
+            soften_row(&self.grey, y, h, &mut self.soft, line);
+            for (v, &around) in line.iter_mut().zip(&self.around) {
+                *v = ((*v - around) / (around + DARK)).clamp(-CONTRAST_LIMIT, CONTRAST_LIMIT);
             }
         }
     }
+}
 
-    /// Box mean of `grey` into `sums`, over as much of the box as lies in the picture.
-    fn surroundings(&mut self, w: usize, h: usize) {
-        self.sums.resize(w * h, 0.0);
-        self.running.clear();
-        self.running.resize(w, 0.0);
-        // Columns first: `running` holds the sum of the rows in reach of row y.
-        for y in 0..SURROUND.min(h) {
-            for (r, &v) in self.running.iter_mut().zip(&self.grey[y * w..][..w]) {
-                *r += v;
+/// Rows of a block that are read; more add time, not knowledge.
+const ROWS: usize = 4;
+
+/// Sums of `N` rows, column by column. A row that is missing counts as black.
+fn add_rows<const N: usize>(rows: [&[u8]; N], out: &mut [u16]) {
+    let w = out.len();
+    if rows.iter().any(|row| row.len() < w) {
+        out.fill(0);
+        return;
+    }
+    let rows = rows.map(|row| &row[..w]);
+    for (x, v) in out.iter_mut().enumerate() {
+        *v = rows.iter().map(|row| u16::from(row[x])).sum();
+    }
+}
+
+/// Row `y` of the 3x3 binomial of `grey` into `out`; the border keeps its own rows and columns.
+fn soften_row(grey: &[f32], y: usize, h: usize, column: &mut [f32], out: &mut [f32]) {
+    let w = out.len();
+    let (up, mid, down) =
+        (&grey[y.saturating_sub(1) * w..][..w], &grey[y * w..][..w], &grey[(y + 1).min(h - 1) * w..][..w]);
+    for (((v, a), b), c) in column.iter_mut().zip(up).zip(mid).zip(down) {
+        *v = 0.25 * (a + c) + 0.5 * b;
+    }
+    out[0] = column[0];
+    out[w - 1] = column[w - 1];
+    let (left, here, right) = (&column[..w - 2], &column[1..w - 1], &column[2..w]);
+    for (((v, a), b), c) in out[1..w - 1].iter_mut().zip(left).zip(here).zip(right) {
+        *v = 0.25 * (a + c) + 0.5 * b;
+    }
+}
+
+/// Means of the box of [`SURROUND`] about each pixel, over as much of it as lies in the picture, row after row.
+#[derive(Debug, Default)]
+struct Reach {
+    w: usize,
+    h: usize,
+    /// Sums of the rows in reach, with [`SURROUND`] zeros left and right.
+    columns: Vec<f32>,
+    /// Sums of 2, 4 and 8 neighbours of `columns`.
+    twos: Vec<f32>,
+    fours: Vec<f32>,
+    eights: Vec<f32>,
+    /// One over the columns that lie in the picture.
+    share: Vec<f32>,
+}
+
+impl Reach {
+    fn begin(&mut self, grey: &[f32], w: usize, h: usize) {
+        let padded = w + 2 * SURROUND;
+        (self.w, self.h) = (w, h);
+        self.columns.clear();
+        self.columns.resize(padded, 0.0);
+        for sums in [&mut self.twos, &mut self.fours, &mut self.eights] {
+            sums.resize(padded, 0.0);
+        }
+        self.share.clear();
+        self.share.extend((0..w).map(|x| 1.0 / ((x + SURROUND).min(w - 1) + 1 - x.saturating_sub(SURROUND)) as f32));
+        for row in grey.chunks_exact(w).take(SURROUND.min(h)) {
+            for (sum, &v) in self.columns[SURROUND..].iter_mut().zip(row) {
+                *sum += v;
             }
         }
-        for y in 0..h {
-            if y + SURROUND < h {
-                for (r, &v) in self.running.iter_mut().zip(&self.grey[(y + SURROUND) * w..][..w]) {
-                    *r += v;
-                }
+    }
+
+    /// The means of row `y`; rows are asked for in order.
+    fn row(&mut self, grey: &[f32], y: usize, out: &mut [f32]) {
+        let (w, h) = (self.w, self.h);
+        let columns = &mut self.columns[SURROUND..][..w];
+        if y + SURROUND < h {
+            for (sum, &v) in columns.iter_mut().zip(&grey[(y + SURROUND) * w..][..w]) {
+                *sum += v;
             }
-            if y > SURROUND {
-                for (r, &v) in self.running.iter_mut().zip(&self.grey[(y - SURROUND - 1) * w..][..w]) {
-                    *r -= v;
-                }
+        }
+        if y > SURROUND {
+            for (sum, &v) in columns.iter_mut().zip(&grey[(y - SURROUND - 1) * w..][..w]) {
+                *sum -= v;
             }
-            let rows = (y + SURROUND).min(h - 1) + 1 - y.saturating_sub(SURROUND);
-            let line = &mut self.sums[y * w..][..w];
-            let mut sum: f32 = self.running.iter().take(SURROUND).sum();
-            for (x, v) in line.iter_mut().enumerate() {
-                if x + SURROUND < w {
-                    sum += self.running[x + SURROUND];
-                }
-                if x > SURROUND {
-                    sum -= self.running[x - SURROUND - 1];
-                }
-                let columns = (x + SURROUND).min(w - 1) + 1 - x.saturating_sub(SURROUND);
-                *v = sum / (rows * columns) as f32;
+        }
+        // 15 = 8 + 4 + 2 + 1: sums of neighbours, doubled each time, need no running sum whose steps wait for each other.
+        let pairs = |from: &[f32], by: usize, to: &mut [f32]| {
+            let ahead = &from[by..];
+            for ((v, a), b) in to.iter_mut().zip(from).zip(ahead) {
+                *v = a + b;
             }
+        };
+        pairs(&self.columns, 1, &mut self.twos);
+        pairs(&self.twos, 2, &mut self.fours);
+        pairs(&self.fours, 4, &mut self.eights);
+        let rows = (y + SURROUND).min(h - 1) + 1 - y.saturating_sub(SURROUND);
+        let scale = 1.0 / rows as f32;
+        let (eights, fours) = (&self.eights[..w], &self.fours[8..][..w]);
+        let (twos, ones) = (&self.twos[12..][..w], &self.columns[14..][..w]);
+        for (x, v) in out[..w].iter_mut().enumerate() {
+            *v = (eights[x] + fours[x] + (twos[x] + ones[x])) * (self.share[x] * scale);
         }
     }
 }
@@ -219,7 +255,8 @@ fn fold<const N: usize>(columns: &[u16], scale: f32, out: &mut [f32]) {
     }
 }
 
-fn shrink_plane(fine: &Plane, coarse: &mut Plane) {
+/// Means of blocks of [`COARSE`], for finding a large displacement.
+pub(super) fn shrink_plane(fine: &Plane, coarse: &mut Plane) {
     let (w, h) = (fine.w / COARSE, fine.h / COARSE);
     coarse.resize(w, h);
     for (y, line) in coarse.px.chunks_exact_mut(w.max(1)).enumerate() {

@@ -1,7 +1,7 @@
 //! Known movements in, measured movements out.
 
 use super::scene::{Dice, Picture, Scene, View};
-use super::{GlobalMotion, MotionMeter};
+use super::{Change, Glance, GlobalMotion, MotionMeter};
 
 const W: usize = 320;
 const H: usize = 180;
@@ -108,11 +108,108 @@ fn what_moves_by_itself_does_not_move_the_camera() {
 #[test]
 fn a_belt_over_most_of_the_picture_does_not_move_the_camera() {
     let (scene, belt) = (Scene::new(9, 30.0), Scene::new(10, 30.0));
-    let (x, y, _) = travel((0..40).map(|i| {
-        let moving = belt.render(View::at(100.0 + 4.0 * i as f32, 200.0), W, H);
-        scene.render(View::at(200.0, 200.0), W, H).cover(&moving, 0.0, 0.42, 1.0, 1.0)
+    // The camera comes along first, and so it is known what belongs to the scene.
+    let arrive = |i: i32| View::at(200.0 - 8.0 * (20 - i).max(0) as f32, 200.0);
+    let (x, y, _) = travel((0..80).map(|i| {
+        let picture = scene.render(arrive(i), W, H);
+        let moving = belt.render(View::at(100.0 + 6.0 * i as f32, 200.0), W, H);
+        if i < 25 { picture } else { picture.cover(&moving, 0.0, 0.42, 1.0, 1.0) }
     }));
-    assert!(x.hypot(y) < 1.0, "{x} {y}");
+    assert!((x + 160.0).abs() < 3.0 && y.abs() < 1.0, "{x} {y}");
+}
+
+#[test]
+fn what_is_stuck_to_the_picture_does_not_hold_the_camera() {
+    let (scene, rim) = (Scene::new(9, 30.0), Scene::new(10, 45.0).render(View::at(0.0, 0.0), W, H));
+    // From the first frame on; then a rest, and on.
+    let place = |i: i32| 100.0 + 5.0 * (i.min(30) + (i - 60).max(0)) as f32;
+    let mut meter = MotionMeter::new();
+    let (mut first, mut rest, mut second) = (0.0, 0.0f32, 0.0);
+    for i in 0..90 {
+        let motion = meter.push(scene.render(View::at(place(i), 200.0), W, H).cover(&rim, 0.0, 0.0, 1.0, 0.4).view());
+        match i {
+            15..=30 => first += motion.dx,
+            31..=60 => rest = rest.max(motion.dx.abs()),
+            61.. => second += motion.dx,
+            _ => {}
+        }
+    }
+    assert!((first + 80.0).abs() < 3.0 && (second + 150.0).abs() < 8.0, "{first} {second}");
+    assert!(rest < 0.3, "{rest}");
+}
+
+#[test]
+fn the_same_scene_is_unchanged_under_noise_trembling_and_pulsing_light() {
+    let scene = Scene::new(17, 30.0);
+    let mut dice = Dice(31);
+    let mut meter = MotionMeter::new();
+    let mut glance = Glance::default();
+    assert!(meter.change_since(&glance).is_new(), "nothing was seen");
+    for i in 0..90 {
+        let t = i as f32;
+        let view = View::at(200.0 + 0.7 * (1.9 * t).sin(), 200.0 + 0.6 * (2.3 * t).sin());
+        let gain = 1.0 - 0.3 * (0.4 * t).sin().abs();
+        meter.push(scene.render(view, W, H).map(|_, _, v| v * gain).noisy(&mut dice, 6.0).view());
+        if i == 5 {
+            meter.glance(&mut glance);
+        }
+        if i > 5 {
+            let change = meter.change_since(&glance);
+            assert!(!change.is_new(), "frame {i}: {change:?}");
+        }
+    }
+}
+
+#[test]
+fn what_enters_the_picture_is_a_change() {
+    let (scene, thing) = (Scene::new(18, 30.0), Scene::new(19, 40.0));
+    let mut dice = Dice(32);
+    let mut meter = MotionMeter::new();
+    let mut glance = Glance::default();
+    let thing = thing.render(View::at(100.0, 100.0), W, H);
+    let mut still = |with: bool| {
+        let picture = scene.render(View::at(200.0, 200.0), W, H);
+        // A tenth of the width and as much of the height.
+        let picture = if with { picture.cover(&thing, 0.52, 0.4, 0.62, 0.58) } else { picture };
+        picture.noisy(&mut dice, 3.0)
+    };
+    for _ in 0..10 {
+        meter.push(still(false).view());
+    }
+    meter.glance(&mut glance);
+    meter.push(still(false).view());
+    assert!(!meter.change_since(&glance).is_new());
+    meter.push(still(true).view());
+    let change = meter.change_since(&glance);
+    assert!(change.is_new() && change.moved < Change::MOVED && change.differs < 0.2, "{change:?}");
+    meter.glance(&mut glance);
+    meter.push(still(true).view());
+    assert!(!meter.change_since(&glance).is_new(), "it was looked at");
+    meter.push(still(false).view());
+    assert!(meter.change_since(&glance).is_new(), "it is gone");
+}
+
+#[test]
+fn a_pan_and_a_cut_are_changes() {
+    let (scene, other) = (Scene::new(20, 30.0), Scene::new(21, 30.0));
+    let mut meter = MotionMeter::new();
+    let mut glance = Glance::default();
+    meter.push(scene.render(View::at(200.0, 200.0), W, H).view());
+    meter.glance(&mut glance);
+    // Half a pixel a frame: never much from one to the next.
+    let new_at = (1..40).find(|i| {
+        meter.push(scene.render(View::at(200.0 + 0.5 * *i as f32, 200.0), W, H).view());
+        meter.change_since(&glance).is_new()
+    });
+    assert!(new_at.is_some_and(|i| (6..=12).contains(&i)), "{new_at:?}");
+    meter.glance(&mut glance);
+    for _ in 0..2 {
+        meter.push(other.render(View::at(200.0, 200.0), W, H).view());
+        assert!(meter.change_since(&glance).is_new());
+    }
+    meter.glance(&mut glance);
+    meter.push(other.render(View::at(200.0, 200.0), H, W).view());
+    assert_eq!(meter.change_since(&glance), Change::EVERYTHING);
 }
 
 #[test]

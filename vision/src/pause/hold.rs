@@ -4,6 +4,7 @@
 //! [`Path`]. A short burst that comes back to where it began is forgiven. Starts and ends are set back in time to where
 //! the movement began to die away, not where it crossed a threshold.
 
+use super::evidence::Evidence;
 use super::path::{Path, Point, Position, distance};
 
 /// Speeds, px/s at [`super::path::LONG_SIDE`].
@@ -41,12 +42,27 @@ pub(super) struct Hold {
     /// Sums over its points.
     points: f64,
     confidence: f64,
+    texture: f64,
     speed: f64,
+    /// Greatest speeds before and after it, px/s; infinite where nothing was seen.
+    arrival: f64,
+    departure: f64,
 }
 
 impl Hold {
-    fn new(start_s: f64, point: &Point) -> Self {
-        let mut hold = Self { start_s, until_s: point.pts_s, points: 0.0, confidence: 0.0, speed: 0.0 };
+    fn new(start_s: f64, point: &Point, path: &Path) -> Self {
+        let before = path.judged().take_while(|p| p.run == point.run).filter(|p| p.pts_s < start_s);
+        let arrival = before.map(|p| p.speed).reduce(f64::max).unwrap_or(f64::INFINITY);
+        let mut hold = Self {
+            start_s,
+            until_s: point.pts_s,
+            points: 0.0,
+            confidence: 0.0,
+            texture: 0.0,
+            speed: 0.0,
+            arrival,
+            departure: f64::INFINITY,
+        };
         hold.add(point);
         hold
     }
@@ -55,17 +71,28 @@ impl Hold {
         self.until_s = point.pts_s;
         self.points += 1.0;
         self.confidence += f64::from(point.confidence);
+        self.texture += f64::from(point.texture);
         self.speed += point.speed;
     }
 
-    /// Mean share of the picture that agreed on the movement, 0 to 1.
-    pub(super) fn mean_confidence(&self) -> f64 {
-        self.confidence / self.points
+    /// It was left; the path is known until shortly after.
+    fn left(mut self, path: &Path) -> Self {
+        let after = path.judged().take_while(|p| p.pts_s > self.until_s);
+        self.departure = after.map(|p| p.speed).fold(0.0, f64::max);
+        self
     }
 
-    /// Mean speed without tremor, px/s.
-    pub(super) fn mean_speed(&self) -> f64 {
-        self.speed / self.points
+    /// What was measured of it, if it lasts `length_s`.
+    pub(super) fn evidence(&self, length_s: f64, min_pause_s: f64, speeds: &Speeds) -> Evidence {
+        let edge = |speed: f64| (speed / speeds.leave).min(Evidence::EDGE_MAX);
+        Evidence {
+            agreement: self.confidence / self.points,
+            texture: self.texture / self.points,
+            speed: self.speed / self.points / speeds.rest,
+            spare_s: length_s - min_pause_s,
+            arrival: edge(self.arrival),
+            departure: edge(self.departure),
+        }
     }
 }
 
@@ -93,7 +120,7 @@ pub(super) struct Change {
 /// The state machine.
 #[derive(Debug)]
 pub(super) struct Holds {
-    speeds: Speeds,
+    pub(super) speeds: Speeds,
     max_gap_s: f64,
     state: State,
     previous: Option<Point>,
@@ -123,7 +150,7 @@ impl Holds {
         self.state = match self.state {
             State::Moving if resting => {
                 change.began = true;
-                State::Resting(Hold::new(self.start(point, path), point))
+                State::Resting(Hold::new(self.start(point, path), point, path))
             }
             State::Moving => State::Moving,
             State::Resting(hold) if point.speed > self.speeds.leave => {
@@ -140,9 +167,13 @@ impl Holds {
                     hold.add(point);
                     State::Resting(hold)
                 } else if resting || away > LEFT_BEYOND || point.pts_s - since_s > LEFT_AFTER_S {
-                    change.ended = Some((hold, self.end(since_s, path)));
+                    change.ended = Some((hold.left(path), self.end(since_s, path)));
                     change.began = resting;
-                    if resting { State::Resting(Hold::new(self.start(point, path), point)) } else { State::Moving }
+                    if resting {
+                        State::Resting(Hold::new(self.start(point, path), point, path))
+                    } else {
+                        State::Moving
+                    }
                 } else {
                     State::Leaving { hold, since_s, from }
                 }

@@ -26,6 +26,8 @@ pub(super) struct Point {
     pub(super) pts_s: f64,
     pub(super) position: Position,
     pub(super) confidence: f32,
+    /// Share of the picture that can be measured.
+    pub(super) texture: f32,
     /// Speed since the point before, tremor and all, px/s; infinite after a jump.
     pub(super) own_speed: f64,
     /// Points of one run follow each other without a jump or cut.
@@ -49,13 +51,13 @@ impl Path {
     /// Half of the window, and so the time after which a point is judged, seconds.
     pub(super) const DELAY_S: f64 = 0.25;
 
-    /// Adds the frame at `pts_s`, reached by `motion` in a picture of `width` x `height`. A frame that couldn't be
-    /// measured is left out, as if it had been lost on the way.
-    pub(super) fn push(&mut self, pts_s: f64, motion: &GlobalMotion, width: u32, height: u32) {
+    /// Adds the frame at `pts_s`, reached by `motion` in a picture of `size` (width and height) with so much `texture`. A
+    /// frame that couldn't be measured is left out, as if it had been lost on the way.
+    pub(super) fn push(&mut self, pts_s: f64, motion: &GlobalMotion, texture: f32, size: (u32, u32)) {
         if motion.confidence < GlobalMotion::LOST && !motion.cut {
             return;
         }
-        let (w, h) = (f64::from(width), f64::from(height));
+        let (w, h) = (f64::from(size.0), f64::from(size.1));
         let unit = LONG_SIDE / w.max(h).max(1.0);
         let radius = ((w * w + h * h) / 12.0).sqrt() * unit;
         let step = [
@@ -86,6 +88,7 @@ impl Path {
             pts_s,
             position: self.position,
             confidence: motion.confidence,
+            texture,
             own_speed,
             run: self.run,
             speed: 0.0,

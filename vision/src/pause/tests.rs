@@ -1,8 +1,10 @@
 //! Made-up inspections in, events out.
 
-use super::{MotionState, Pause, PauseConfig, PauseEvent, PauseFinder, Step};
+use super::path::Path;
+use super::{Evidence, MotionState, Pause, PauseConfig, PauseEvent, PauseFinder, Step};
 use crate::luma::LumaView;
 use crate::motion::scene::{Dice, Picture, Scene, View};
+use crate::motion::{Glance, GlobalMotion};
 use proptest::prelude::*;
 
 const W: usize = 320;
@@ -300,6 +302,107 @@ fn memory_is_bounded() {
         finder.push(f64::from(i) * if i < 10_000 { 0.001 } else { 3600.0 }, picture.view());
         assert!(finder.path.len() <= 1024);
     }
+}
+
+#[test]
+fn memory_is_bounded_over_a_million_frames_at_odd_times() {
+    let mut path = Path::default();
+    let mut dice = Dice(77);
+    let (mut t, mut longest, mut judged) = (0.0, 0, 0u32);
+    for i in 0..1_000_000u32 {
+        t += match i % 7 {
+            0 => 1e-9,
+            1 => 10.0,
+            _ => f64::from(dice.roll()) * 0.01,
+        };
+        let odd = [f32::NAN, f32::INFINITY, 0.3, -0.2, 1e30][i as usize % 5];
+        let motion = GlobalMotion { dx: odd, cut: i % 1000 == 0, ..GlobalMotion::still(dice.roll()) };
+        path.push(t, &motion, 0.5, (640, 360));
+        while path.judge(false).is_some() {
+            judged += 1;
+        }
+        longest = longest.max(path.len());
+    }
+    assert!(longest <= 1024, "{longest}");
+    assert!(judged > 500_000, "{judged}");
+}
+
+#[test]
+fn times_that_are_no_numbers_leave_a_pause_alone() {
+    let scene = Scene::new(22, 30.0);
+    let mut finder = PauseFinder::new(PauseConfig::default());
+    let mut events = Vec::new();
+    for t in every(30.0, 6.0) {
+        let picture = scene.render(walk_hold_walk(t, 1.5, 4.0), W, H);
+        for odd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert!(finder.push(odd, picture.view()).events.is_empty());
+        }
+        events.extend(finder.push(t, picture.view()).events);
+    }
+    events.extend(finder.finish());
+    the_pause(&events, 1.5, 4.0, 0.12);
+}
+
+#[test]
+fn a_clear_pause_is_surer_than_a_doubtful_one() {
+    let confidence = |contrast: f32, noise: f32, creep: f64| {
+        let scene = Scene::new(23, contrast);
+        let mut dice = Dice(41);
+        let events = run(every(30.0, 6.0), |t| {
+            let view = walk_hold_walk(t, 1.5, 4.0);
+            // As slow as a pan that is just not told from a rest.
+            let view = View { x: view.x + (creep * t) as f32, ..view };
+            scene.render(view, W, H).noisy(&mut dice, noise)
+        });
+        pauses(&events).first().map_or(0.0, |p| p.confidence)
+    };
+    let clear = confidence(30.0, 1.0, 0.0);
+    let (creeping, faint) = (confidence(30.0, 1.0, 4.2), confidence(2.5, 9.0, 0.0));
+    assert!(clear > 0.9, "{clear}");
+    assert!(creeping > 0.0 && clear > creeping, "{clear} {creeping}");
+    assert!(clear > faint + 0.02, "{clear} {faint}");
+}
+
+#[test]
+fn what_is_measured_of_a_hold_makes_its_confidence() {
+    let sure = Evidence { agreement: 0.85, texture: 0.7, speed: 0.3, spare_s: 1.5, arrival: 9.0, departure: 9.0 };
+    let all = sure.confidence();
+    assert!(all > 0.95, "{all}");
+    let doubts = [
+        Evidence { agreement: 0.2, ..sure },
+        Evidence { texture: 0.02, ..sure },
+        Evidence { speed: 1.1, ..sure },
+        Evidence { arrival: 1.1, departure: 1.1, ..sure },
+    ];
+    let mut together = Evidence { spare_s: 0.05, ..doubts[3] };
+    for doubt in doubts {
+        assert!(doubt.confidence() < all, "{doubt:?}");
+        together.agreement = together.agreement.min(doubt.agreement);
+        together.texture = together.texture.min(doubt.texture);
+        together.speed = together.speed.max(doubt.speed);
+    }
+    assert!(together.confidence() < 0.3, "{}", together.confidence());
+    let broken = Evidence { agreement: f64::NAN, ..sure };
+    assert!((0.0..=1.0).contains(&broken.confidence()));
+}
+
+#[test]
+fn what_was_looked_at_is_told_from_what_is_new() {
+    let scene = Scene::new(24, 30.0);
+    let mut finder = PauseFinder::new(PauseConfig::default());
+    let mut glance = Glance::default();
+    let mut looks = Vec::new();
+    for t in every(30.0, 6.0) {
+        finder.push(t, scene.render(walk_hold_walk(t, 1.5, 4.0), W, H).view());
+        if finder.change_since(&glance).is_new() {
+            finder.glance(&mut glance);
+            looks.push(t);
+        }
+    }
+    let during = |from: f64, to: f64| looks.iter().filter(|t| (from..to).contains(*t)).count();
+    assert!(during(0.0, 1.0) >= 10, "{looks:?}");
+    assert!(during(1.6, 4.0) <= 1, "{looks:?}");
+    assert!(during(4.6, 6.0) >= 10, "{looks:?}");
 }
 
 #[test]
