@@ -26,7 +26,7 @@ users := $(DESTDIR)$(PREFIX)/lib/sysusers.d
 # Only then are users made and services switched on: not when a package or an image is being built.
 live := $(if $(DESTDIR),,$(wildcard /run/systemd/system))
 
-.PHONY: help demo test build release install uninstall cross test-arm fmt lint
+.PHONY: help demo test bench build release install uninstall cross test-arm fmt lint
 
 help: ## List what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -44,6 +44,10 @@ test: ## Set up, build and run every test
 	$(CARGO) build --workspace --all-targets --features $(every)
 	ORT_DYLIB_PATH="$$(deploy/setup/onnxruntime.sh "$(onnxruntime)")" \
 	  $(CARGO) nextest run --workspace --features $(every)
+
+bench: ## Measure against peers and rewrite bench/RESULTS.md (most of an hour)
+	deploy/setup/debian.sh --bench
+	$(CARGO) run --release -p fieldeye-bench -- --results bench/RESULTS.md
 
 build: ## Build everything for development
 	$(CARGO) build --workspace
@@ -101,4 +105,4 @@ fmt: ## Format all Rust code
 lint: ## Check format and lints, as CI does
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --features $(every) -- -D warnings
-	$(CARGO) clippy --workspace -- -D warnings
+	$(CARGO) clippy -p fieldeye-agent -- -D warnings

@@ -15,6 +15,7 @@ packages=(
   # test: ONNX Runtime's library comes in a Python package
   python3 python3-pip
 )
+[ "${1:-}" != "--bench" ] || packages+=(python3-venv ffmpeg gstreamer1.0-tools)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -7,13 +7,14 @@ use fieldeye_tests::workspace;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Which crates of the workspace each crate may use. A crate that is missing here has no place in the house yet.
-const ARROWS: [(&str, &[&str]); 6] = [
+const ARROWS: [(&str, &[&str]); 7] = [
     ("fieldeye-protocol", &[]),
     ("fieldeye-vision", &[]),
     ("fieldeye-base", &[]),
     ("fieldeye-agent", &["fieldeye-base", "fieldeye-protocol", "fieldeye-vision"]),
     ("fieldeye-hub", &["fieldeye-base", "fieldeye-protocol"]),
     ("fieldeye-tests", &["fieldeye-protocol"]),
+    ("fieldeye-bench", &["fieldeye-vision"]),
 ];
 
 /// Runtimes and networks.

@@ -148,6 +148,21 @@ impl Detector {
         Ok(candidates.iter().map(|candidate| candidate.score).fold(0.0, f32::max))
     }
 
+    /// The tensor that a picture becomes and the numbers of the model's first output, for tools that compare runtimes.
+    ///
+    /// # Errors
+    /// As [`Detector::detect`].
+    #[doc(hidden)]
+    pub fn raw(&self, picture: &PictureView<'_>) -> Result<(Vec<f32>, Vec<f32>), DetectError> {
+        let (input, _) = self.preprocessor.input(picture, self.model.input_kind());
+        let outputs = self.model.run(&input).map_err(|why| DetectError::Run { why })?;
+        let tensor = match input.values {
+            runtime::Values::Float(values) => values,
+            runtime::Values::Byte(values) => values.into_iter().map(f32::from).collect(),
+        };
+        Ok((tensor, outputs.into_iter().next().map(|output| output.data).unwrap_or_default()))
+    }
+
     /// What the model sees when it is shown this picture as one.
     fn look_once(&self, picture: &PictureView<'_>, spent: &mut Spent) -> Result<Vec<Detection>, DetectError> {
         let began = Instant::now();

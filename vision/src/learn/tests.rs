@@ -54,7 +54,7 @@ fn what_was_never_seen_is_found_where_it_is() {
     let manifest = &package.manifest;
     assert_eq!((manifest.model.name.as_str(), manifest.model.task), ("a \"plate\"", Task::Anomaly));
     assert_eq!((manifest.output.decoder, manifest.classes.len()), (Decoder::AnomalyMap, 1));
-    let detector = Detector::load(&package).expect("a model");
+    let detector = Detector::load(&package, &RuntimeConfig::default()).expect("a model");
     for seed in 100..110 {
         let found = detector.detect(&part(seed, None).view()).expect("looked");
         assert_eq!(found, [], "a good one, {seed}");
@@ -77,7 +77,7 @@ fn the_same_pictures_give_the_same_file() {
 fn pictures_that_do_not_differ_are_no_reason_to_fail() {
     let flat = || Picture::from_rgb(64, 64, vec![90; 64 * 64 * 3]).expect("a picture");
     let learnt = learnt((0..6).map(|_| flat())).expect("learnt");
-    let detector = Detector::load(&package(&learnt)).expect("a model");
+    let detector = Detector::load(&package(&learnt), &RuntimeConfig::default()).expect("a model");
     assert_eq!(detector.detect(&flat().view()).expect("looked"), []);
     let mut spot = vec![90; 64 * 64 * 3];
     spot[64 * 3 * 30..64 * 3 * 36].fill(160);

@@ -4,12 +4,12 @@ use fieldeye_vision::picture::Picture;
 use std::path::{Path, PathBuf};
 
 /// The workspace.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_path_buf()
 }
 
 /// A decoded picture.
-pub fn picture(path: &Path) -> Picture {
+pub(crate) fn picture(path: &Path) -> Picture {
     let rgb = image::open(path).expect("a picture").into_rgb8();
     let (width, height) = rgb.dimensions();
     Picture::from_rgb(width, height, rgb.into_raw()).expect("whole")
