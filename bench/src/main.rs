@@ -86,7 +86,7 @@ fn machine() -> String {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     format!(
         "{}: {}, {cores} cores, {}; load at the end {}; Field Eye {}; peers as in `bench/peers/requirements.txt`.",
-        jiff::Timestamp::now().strftime("%Y-%m-%d"),
+        fieldeye_base::clock::now().strftime("%Y-%m-%d"),
         line("/proc/cpuinfo", "model name"),
         line("/etc/os-release", "PRETTY_NAME"),
         load.split(' ').next().unwrap_or("?"),

@@ -14,7 +14,7 @@ const ARROWS: [(&str, &[&str]); 7] = [
     ("fieldeye-agent", &["fieldeye-base", "fieldeye-protocol", "fieldeye-vision"]),
     ("fieldeye-hub", &["fieldeye-base", "fieldeye-protocol"]),
     ("fieldeye-tests", &["fieldeye-protocol"]),
-    ("fieldeye-bench", &["fieldeye-vision"]),
+    ("fieldeye-bench", &["fieldeye-base", "fieldeye-vision"]),
 ];
 
 /// Runtimes and networks.

@@ -1,7 +1,7 @@
 //! The whole way: pictures in, a package out, and what a detector sees with it.
 
 use super::*;
-use crate::detect::{Detection, Detector};
+use crate::detect::{Detection, Detector, RuntimeConfig};
 use crate::package::{Decoder, Package, Task};
 use crate::picture::Picture;
 

@@ -108,17 +108,27 @@ pub(super) struct Followed {
     pub(super) moving: Fit,
 }
 
-/// Tracks all patches from `start` and fits a movement. `pose` is where the frame before was.
-pub(super) fn follow(
-    anchor: &Anchor,
-    now: &Plane,
-    pose: Similarity,
-    starts: &Starts,
-    kind: &Kind,
-    screen: &Screen,
-    stuck: &[bool],
-    votes: &mut Vec<Vote>,
-) -> Followed {
+/// Two pictures of one kind.
+#[derive(Debug)]
+pub(super) struct Pair<'a> {
+    pub(super) anchor: &'a Anchor,
+    pub(super) now: &'a Plane,
+    pub(super) kind: &'a Kind,
+}
+
+/// What is known before the patches are tracked.
+#[derive(Debug)]
+pub(super) struct Known<'a> {
+    /// Where the frame before was.
+    pub(super) pose: Similarity,
+    pub(super) screen: &'a Screen,
+    /// Patches that were stuck to the picture when the anchor was taken.
+    pub(super) stuck: &'a [bool],
+}
+
+/// Tracks all patches from `starts` and fits a movement.
+pub(super) fn follow(pair: &Pair<'_>, known: &Known<'_>, starts: &Starts, votes: &mut Vec<Vote>) -> Followed {
+    let (&Pair { anchor, now, kind }, &Known { pose, screen, stuck }) = (pair, known);
     let (half_w, half_h) = (0.5 * now.w as f32, 0.5 * now.h as f32);
     let half = 0.5 * SIDE as f32;
     let radius = ((half_w * half_w + half_h * half_h) / 3.0).sqrt().max(1.0);

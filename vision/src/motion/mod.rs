@@ -23,7 +23,7 @@ mod tests;
 use crate::luma::LumaView;
 pub use change::{Change, Glance};
 use fit::{Fit, Similarity, Vote};
-use follow::{Followed, Kind, Starts, UNLEARNED, follow};
+use follow::{Followed, Kind, Known, Pair, Starts, UNLEARNED, follow};
 use patches::Anchor;
 use screen::Screen;
 use search::best_shift;
@@ -280,16 +280,7 @@ fn align(reference: &mut Reference, frames: &mut Frames, votes: &mut Vec<Vote>) 
     let pose = reference.pose;
     let elsewhere = reference.other.map(|(place, speed)| place.plus(&speed));
     let starts = Starts::new(best_start(reference, frames), pose, elsewhere);
-    let Followed { fit: found, moving } = follow(
-        &reference.fine,
-        &frames.now.fine,
-        pose,
-        &starts,
-        &frames.fine_kind,
-        &frames.screen,
-        &reference.stuck,
-        votes,
-    );
+    let Followed { fit: found, moving } = follow_fine(reference, frames, &starts, votes);
     reference.other = found.stands.then(|| {
         let before = reference.other.map_or(pose, |(place, _)| place);
         (moving.model, moving.model.minus(&before))
@@ -312,17 +303,7 @@ fn align(reference: &mut Reference, frames: &mut Frames, votes: &mut Vec<Vote>) 
         frames.soft_made = true;
     }
     let better = |one: Fit, other: Fit| if other.agreeing > one.agreeing * 1.1 { other } else { one };
-    let other = follow(
-        &reference.soft,
-        &frames.soft,
-        pose,
-        &starts,
-        &frames.soft_kind,
-        &frames.screen,
-        &reference.stuck,
-        votes,
-    )
-    .fit;
+    let other = follow_soft(reference, frames, &starts, votes).fit;
     if other.share() >= CLEAR {
         frames.soft_kind.learn(&other);
     }
@@ -332,37 +313,27 @@ fn align(reference: &mut Reference, frames: &mut Frames, votes: &mut Vec<Vote>) 
     }
     let Some(start) = search(reference, frames) else { return found };
     let starts = Starts::new(start, pose, elsewhere);
-    let found = better(
-        found,
-        follow(
-            &reference.fine,
-            &frames.now.fine,
-            pose,
-            &starts,
-            &frames.fine_kind,
-            &frames.screen,
-            &reference.stuck,
-            votes,
-        )
-        .fit,
-    );
+    let found = better(found, follow_fine(reference, frames, &starts, votes).fit);
     if found.share() >= CLEAR {
         return found;
     }
-    better(
-        found,
-        follow(
-            &reference.soft,
-            &frames.soft,
-            pose,
-            &starts,
-            &frames.soft_kind,
-            &frames.screen,
-            &reference.stuck,
-            votes,
-        )
-        .fit,
-    )
+    better(found, follow_soft(reference, frames, &starts, votes).fit)
+}
+
+/// Follows the pictures as they are.
+fn follow_fine(reference: &Reference, frames: &Frames, starts: &Starts, votes: &mut Vec<Vote>) -> Followed {
+    let pair = Pair { anchor: &reference.fine, now: &frames.now.fine, kind: &frames.fine_kind };
+    follow(&pair, &known(reference, frames), starts, votes)
+}
+
+/// Follows the softened pictures.
+fn follow_soft(reference: &Reference, frames: &Frames, starts: &Starts, votes: &mut Vec<Vote>) -> Followed {
+    let pair = Pair { anchor: &reference.soft, now: &frames.soft, kind: &frames.soft_kind };
+    follow(&pair, &known(reference, frames), starts, votes)
+}
+
+fn known<'a>(reference: &'a Reference, frames: &'a Frames) -> Known<'a> {
+    Known { pose: reference.pose, screen: &frames.screen, stuck: &reference.stuck }
 }
 
 /// The better of "as the frame before" and "on as it went".
