@@ -38,12 +38,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{}: loaded in {:.1} ms", kind.as_str(), milliseconds(began.elapsed()));
         let spent = (0..rounds.max(1)).map(|_| detector.look(&picture.view()).map(|(_, spent)| spent));
         let spent: Vec<Spent> = spent.collect::<Result<_, _>>()?;
-        let stages: [(&str, fn(&Spent) -> Duration); 3] =
-            [("preprocess", |s| s.preprocess), ("inference", |s| s.inference), ("postprocess", |s| s.postprocess)];
-        for (name, stage) in stages {
+        let tell = |name: &str, stage: fn(&Spent) -> Duration| {
             let mut times: Vec<Duration> = spent.iter().map(stage).collect();
             println!("    {name} {size} I420: {:.2} ms (median of {rounds})", milliseconds(median(&mut times)));
-        }
+        };
+        tell("preprocess", |spent| spent.preprocess);
+        tell("inference", |spent| spent.inference);
+        tell("postprocess", |spent| spent.postprocess);
     }
     Ok(())
 }

@@ -98,7 +98,12 @@ fn ssd_finds_out_which_is_which() {
     let wanted = [edges(1, 0.8, [16.0, 16.0, 32.0, 32.0])];
     assert_eq!(decoded("ssd", 2, &[boxes.clone(), scores.clone()]), wanted);
     assert_eq!(decoded("ssd", 2, &[scores, boxes.clone()]), wanted);
-    assert_eq!(decoded("ssd", 2, &[boxes, background]), wanted);
+    assert_eq!(decoded("ssd", 2, &[boxes.clone(), background]), wanted);
+    // As many columns in both: probabilities of four kinds add up to 1.
+    let shares = output(&[1, 2, 4], &[0.1, 0.1, 0.7, 0.1, 0.9, 0.1, 0.0, 0.0]);
+    let found = decoded("ssd", 3, &[shares.clone(), boxes.clone()]);
+    assert_eq!(found, [edges(1, 0.7, [16.0, 16.0, 32.0, 32.0])]);
+    assert_eq!(decoded("ssd", 3, &[boxes, shares]), found);
 }
 
 #[test]
