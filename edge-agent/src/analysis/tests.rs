@@ -16,7 +16,7 @@ fn of_the_tests(name: &str) -> PathBuf {
 fn a_look(rate_hz: f64) -> Look {
     let model = model::load(Some(&of_the_tests("models/red-spot"))).expect("a good model");
     let identity = Identity::File(Digest::of(b"a clip"));
-    Look { source: of_the_tests("clips/index-first.mp4"), identity, model, rate_hz }
+    Look { source: of_the_tests("clips/index-first.mp4"), identity, model, rate_hz, skim: false }
 }
 
 fn told(look_at: &Look) -> Vec<Finding> {

@@ -22,6 +22,10 @@ pub(crate) struct InspectArgs {
     /// Folder for the report, the pictures and the JSON
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Decode few frames: faster on recordings with a key frame every second or two, and pauses may differ by some
+    /// hundredths of a second
+    #[arg(long)]
+    skim: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -41,7 +45,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
     let progress = Progress::new();
     let identity = Identity::File(digest(&args.file)?);
     let mut collector = Collector::new(file_name(&args.file), about(&model), folder);
-    let look = Look { source: args.file.clone(), identity, model, rate_hz: DetectSection::default().rate_hz };
+    let look = Look { source: args.file.clone(), identity, model, rate_hz: DetectSection::default().rate_hz, skim: args.skim };
     let looked = analysis::look(&look, &Stop::new(), &mut |finding| {
         progress.show(&finding);
         collector.take(finding)

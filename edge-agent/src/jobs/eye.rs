@@ -71,7 +71,7 @@ impl Eye for Analysis {
     ) -> Result<Outcome, LookError<StoreError>> {
         let rate_hz = self.rate_hz;
         let model = self.load().map_err(|failure| LookError::Model { why: failure.to_string() })?.clone();
-        analysis::look(&Look { source: file.to_owned(), identity, model, rate_hz }, stop, sink)
+        analysis::look(&Look { source: file.to_owned(), identity, model, rate_hz, skim: false }, stop, sink)
     }
 
     fn rest(&mut self) {
