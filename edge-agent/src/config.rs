@@ -69,6 +69,8 @@ pub(crate) struct SyncSection {
 pub(crate) struct DetectSection {
     /// How often the detector looks, per second of video.
     pub(crate) rate_hz: f64,
+    /// Decode only what a search for pauses needs.
+    pub(crate) skim: bool,
 }
 
 /// Which defect model runs.
@@ -140,7 +142,7 @@ impl Default for SyncSection {
 
 impl Default for DetectSection {
     fn default() -> Self {
-        Self { rate_hz: 2.0 }
+        Self { rate_hz: 2.0, skim: false }
     }
 }
 

@@ -23,8 +23,8 @@ pub(crate) use frame::Frame;
 pub(crate) use parts::{Decoded, NextPart, Part, PartDecoder, Parts};
 pub(crate) use trouble::check_file as check;
 
-use fieldeye_base::stop::Stop;
 use feed::{Fed, Feed, Progress};
+use fieldeye_base::stop::Stop;
 use frame::Format;
 use pipeline::Pipeline;
 use std::path::Path;

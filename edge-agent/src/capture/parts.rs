@@ -9,15 +9,16 @@ use super::pipeline::Pipeline;
 use super::{SHORTEST_S, SILENCE, Unreadable, seconds, trouble};
 use fieldeye_base::stop::Stop;
 use fieldeye_vision::picture::Orientation;
+use gstreamer::event;
 use gstreamer::prelude::*;
-use gstreamer::{Buffer, BufferFlags, Caps, ClockTime, Sample};
-use gstreamer_app::AppSrc;
+use gstreamer::{Buffer, BufferFlags, Caps, ClockTime, FlowError, FormattedSegment, Pad, Sample};
 use std::path::{Path, PathBuf};
 
 /// One undecoded frame.
 #[derive(Debug, Clone)]
 pub(crate) struct Part {
     buffer: Buffer,
+    caps: Option<Caps>,
     /// From the first part; `None` when it is not shown, or nobody knows when.
     time: Option<ClockTime>,
     /// Decoding can begin with it.
@@ -80,8 +81,9 @@ impl Parts {
 
     fn part(&mut self, sample: &Sample) -> Result<Part, Unreadable> {
         let unusable = |why: &str| trouble::unusable_frame(self.feed.path(), why);
+        let caps = sample.caps_owned();
         if self.caps.is_none() {
-            self.caps = sample.caps_owned();
+            self.caps.clone_from(&caps);
         }
         let buffer = sample.buffer_owned().ok_or_else(|| unusable("it is empty"))?;
         let segment = sample.segment().and_then(|segment| segment.downcast_ref::<ClockTime>());
@@ -91,7 +93,7 @@ impl Parts {
         self.newest_s = time.map_or(self.newest_s, |time| self.newest_s.max(seconds(time)));
         self.parts += 1;
         let is_key = !buffer.flags().contains(BufferFlags::DELTA_UNIT);
-        Ok(Part { buffer, time, is_key })
+        Ok(Part { buffer, caps, time, is_key })
     }
 
     /// What the parts are, as GStreamer's caps say it; `None` before the first.
@@ -107,11 +109,22 @@ impl Parts {
     /// A decoder for the parts, once the first of them is there.
     pub(crate) fn decoder(&self) -> Result<PartDecoder, Unreadable> {
         let path = self.feed.path();
-        let caps = self.caps.as_ref().ok_or_else(|| trouble::no_picture(path))?;
-        let (pipeline, source) = Pipeline::of_parts(path, caps)?;
+        let caps = self.caps.clone().ok_or_else(|| trouble::no_picture(path))?;
+        let (pipeline, entrance) = Pipeline::of_parts(path, &caps)?;
         let orientation = self.feed.pipeline.orientation();
         let feed = Feed::new(path, pipeline, SILENCE);
-        Ok(PartDecoder { feed, source, path: path.to_owned(), orientation, format: None, frames: 0, ended: false })
+        let path = path.to_owned();
+        Ok(PartDecoder {
+            feed,
+            entrance,
+            caps,
+            path,
+            orientation,
+            format: None,
+            frames: 0,
+            newest_s: None,
+            begun: false,
+        })
     }
 }
 
@@ -130,12 +143,16 @@ pub(crate) enum Decoded {
 #[derive(Debug)]
 pub(crate) struct PartDecoder {
     feed: Feed,
-    source: AppSrc,
+    entrance: Pad,
+    /// Of the newest part.
+    caps: Caps,
     path: PathBuf,
     orientation: Orientation,
     format: Option<Format>,
     frames: u64,
-    ended: bool,
+    newest_s: Option<f64>,
+    /// The decoder knows on which clock the parts of this run are.
+    begun: bool,
 }
 
 impl PartDecoder {
@@ -149,30 +166,39 @@ impl PartDecoder {
         if part.time.is_none() {
             header.set_flags(BufferFlags::DECODE_ONLY);
         }
-        self.sent(self.source.push_buffer(buffer))
+        self.begin();
+        if let Some(caps) = part.caps.as_ref().filter(|caps| **caps != self.caps) {
+            self.entrance.push_event(event::Caps::new(caps));
+            self.caps = caps.clone();
+        }
+        self.entrance.push(buffer).map(|_| ()).map_err(|error| self.refused(error))
     }
 
     /// The run is complete.
-    pub(crate) fn end(&mut self) -> Result<(), Unreadable> {
-        self.ended = true;
-        self.sent(self.source.end_of_stream())
+    pub(crate) fn end(&mut self) {
+        self.begin();
+        self.entrance.push_event(event::Eos::new());
     }
 
-    fn sent(&mut self, flow: Result<gstreamer::FlowSuccess, gstreamer::FlowError>) -> Result<(), Unreadable> {
-        match flow {
-            Ok(_) => Ok(()),
-            // Why is on the bus.
-            Err(error) => Err(match self.feed.pipeline.trouble() {
-                Some(trouble) => trouble.sentence(&self.path, None),
-                None => trouble::internal(&error.to_string()),
-            }),
+    fn begin(&mut self) {
+        if !self.begun {
+            self.begun = true;
+            self.entrance.push_event(event::Segment::new(&FormattedSegment::<ClockTime>::new()));
+        }
+    }
+
+    fn refused(&mut self, error: FlowError) -> Unreadable {
+        // Why is on the bus.
+        match self.feed.pipeline.trouble() {
+            Some(trouble) => trouble.sentence(&self.path, self.newest_s),
+            None => trouble::internal(&error.to_string()),
         }
     }
 
     /// Waits for the next frame, or for the end of a run that was ended.
     pub(crate) fn next(&mut self, stop: &Stop) -> Result<Decoded, Unreadable> {
         loop {
-            let progress = Progress { pieces: self.frames, newest_s: None };
+            let progress = Progress { pieces: self.frames, newest_s: self.newest_s };
             match self.feed.next(stop, progress)? {
                 Fed::Sample(sample) => {
                     if let Some(frame) = self.frame(&sample)? {
@@ -187,10 +213,9 @@ impl PartDecoder {
 
     /// Lets go of what is left of a run, and is ready for the next.
     pub(crate) fn clear(&mut self) {
-        self.ended = false;
-        let source = &self.source;
-        source.send_event(gstreamer::event::FlushStart::new());
-        source.send_event(gstreamer::event::FlushStop::new(true));
+        self.begun = false;
+        self.entrance.push_event(event::FlushStart::new());
+        self.entrance.push_event(event::FlushStop::new(true));
     }
 
     fn frame(&mut self, sample: &Sample) -> Result<Option<Frame>, Unreadable> {
@@ -205,6 +230,7 @@ impl PartDecoder {
         let length_s = buffer.duration().map(seconds).filter(|length| *length >= SHORTEST_S).or(format.frame_s());
         let frame = Frame::new(buffer, format, 0, pts_s, length_s).map_err(|why| unusable(&why))?;
         self.frames += 1;
+        self.newest_s = Some(self.newest_s.map_or(pts_s, |newest| newest.max(pts_s)));
         Ok(Some(frame))
     }
 }

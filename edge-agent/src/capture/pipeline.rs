@@ -1,5 +1,5 @@
 //! The GStreamer pipelines: of a whole file, `filesrc ! decodebin ! videoconvert ! appsink`; of a file that is taken apart
-//! and not decoded, `filesrc ! parsebin ! appsink`; and of parts that are handed in, `appsrc ! decodebin ! ...`.
+//! and not decoded, `filesrc ! parsebin ! appsink`; and of parts that are handed in, `queue ! decodebin ! ...`.
 //!
 //! `videoconvert` passes on what the sink takes as it is; it only works for formats that the sink does not take
 //! (10 bit, 4:2:2, RGB). The sink answers the decoder's question for memory so that padded rows need no copy.
@@ -13,7 +13,7 @@ use gstreamer::prelude::*;
 use gstreamer::{
     Bus, ClockTime, Element, MessageView, PadProbeData, PadProbeReturn, PadProbeType, QueryViewMut, Sample,
 };
-use gstreamer_app::{AppSink, AppSrc};
+use gstreamer_app::AppSink;
 use gstreamer_video::{VideoBufferPool, VideoCapsBuilder, VideoInfo, VideoMeta};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -86,15 +86,27 @@ impl Pipeline {
         this.play(path)
     }
 
-    /// A decoder of what is pushed into the returned source; `path` is where that comes from.
-    pub(super) fn of_parts(path: &Path, caps: &gstreamer::Caps) -> Result<(Self, AppSrc), Unreadable> {
+    /// A decoder of what is pushed out of the returned pad, in the format `caps`; `path` is where that comes from. What
+    /// is pushed waits in a queue without a limit.
+    pub(super) fn of_parts(path: &Path, caps: &gstreamer::Caps) -> Result<(Self, gstreamer::Pad), Unreadable> {
         init()?;
-        element("appsrc", BASE_PACKAGE)?;
-        let source = AppSrc::builder().caps(caps).format(gstreamer::Format::Time).max_bytes(0).build();
-        let this = Self::decoding(source.upcast_ref())?;
+        let queue = element("queue", "libgstreamer1.0-0")?;
+        queue.set_property("max-size-buffers", 0u32);
+        queue.set_property("max-size-bytes", 0u32);
+        queue.set_property("max-size-time", 0u64);
+        let this = Self::decoding(&queue)?;
         // It is emptied and filled again and again.
         this.sink.set_property("async", false);
-        Ok((this.play(path)?, source))
+        let this = this.play(path)?;
+        let entrance = queue.static_pad("sink").ok_or_else(|| trouble::internal("queue has no sink"))?;
+        let pad = gstreamer::Pad::builder(gstreamer::PadDirection::Src).name("parts").build();
+        let linked = pad.set_active(true).map_err(|error| error.to_string());
+        linked
+            .and_then(|()| pad.link(&entrance).map(|_| ()).map_err(|error| error.to_string()))
+            .map_err(|why| trouble::internal(&why))?;
+        pad.push_event(gstreamer::event::StreamStart::new("parts"));
+        pad.push_event(gstreamer::event::Caps::new(caps));
+        Ok((this, pad))
     }
 
     /// What decodes what `source` gives.

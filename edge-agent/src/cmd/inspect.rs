@@ -1,12 +1,12 @@
 //! `fieldeye-agent inspect`: looks at one video and shows what it found. Needs no configuration and no service.
 
-use crate::analysis::findings::{Finding, Identity, Outcome};
+use crate::analysis::findings::{Finding, Identity, Outcome, SkimOutcome};
 use crate::analysis::{self, Look, LookError};
 use crate::capture;
 use crate::config::DetectSection;
 use crate::jobs::content;
 use crate::model::{self, LoadedModel};
-use crate::report::{Collector, Folder, Inspection, Model};
+use crate::report::{Collector, Folder, Inspection, Model, Skim};
 use clap::Args;
 use fieldeye_base::console;
 use fieldeye_base::exit::{Exit, Failure};
@@ -45,7 +45,8 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
     let progress = Progress::new();
     let identity = Identity::File(digest(&args.file)?);
     let mut collector = Collector::new(file_name(&args.file), about(&model), folder);
-    let look = Look { source: args.file.clone(), identity, model, rate_hz: DetectSection::default().rate_hz, skim: args.skim };
+    let look =
+        Look { source: args.file.clone(), identity, model, rate_hz: DetectSection::default().rate_hz, skim: args.skim };
     let looked = analysis::look(&look, &Stop::new(), &mut |finding| {
         progress.show(&finding);
         collector.take(finding)
@@ -57,6 +58,9 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
         Err(LookError::Unreadable { why, seen: Some(outcome) }) => (*outcome, Some(why)),
         Err(error) => return Err(error.into_error()),
     };
+    if let Some(SkimOutcome::Refused(why)) = &outcome.skim {
+        console::complain(&format!("{} can't be skimmed, every frame was looked at: {why}", args.file.display()));
+    }
     let (inspection, folder) = collector.finish(&outcome, broken_off.as_deref(), peak_rss_mb());
     if let Some(folder) = &folder {
         folder.finish(&inspection)?;
@@ -186,6 +190,9 @@ fn show(inspection: &Inspection, outcome: &Outcome, folder: Option<&Folder>) {
         "looked at in {:.1} s ({speed:.0} times real time) with {} {}",
         timing.wall_s, model.name, model.version
     ));
+    if let Some(Skim { decoded, of, refused: None }) = &inspection.skim {
+        console::say(&format!("skimmed: {decoded} of {of} frames decoded"));
+    }
     if let Some(folder) = folder {
         console::say(&format!("report: {}", folder.report().display()));
     }

@@ -2,6 +2,7 @@
 
 use crate::analysis::findings::{Finding, Identity, Outcome};
 use crate::analysis::{self, Look, LookError};
+use crate::config::DetectSection;
 use crate::model::{self, LoadedModel};
 use crate::store::StoreError;
 use fieldeye_base::exit::Failure;
@@ -19,6 +20,10 @@ pub(crate) trait Eye: Send {
     fn model(&mut self) -> Result<ModelRef, Failure>;
     /// How often the detector looks, per second of video.
     fn rate_hz(&self) -> f64;
+    /// Whether it decodes only what a search for pauses needs.
+    fn skims(&self) -> bool {
+        false
+    }
     /// Goes through a file; call after [`Eye::model`] said yes.
     fn look(
         &mut self,
@@ -36,13 +41,14 @@ pub(crate) trait Eye: Send {
 pub(crate) struct Analysis {
     folder: Option<PathBuf>,
     rate_hz: f64,
+    skim: bool,
     loaded: Option<LoadedModel>,
 }
 
 impl Analysis {
     /// Looks with the model in `folder`, or with the built-in one.
-    pub(crate) fn new(folder: Option<PathBuf>, rate_hz: f64) -> Self {
-        Self { folder, rate_hz, loaded: None }
+    pub(crate) fn new(folder: Option<PathBuf>, detect: &DetectSection) -> Self {
+        Self { folder, rate_hz: detect.rate_hz, skim: detect.skim, loaded: None }
     }
 
     fn load(&mut self) -> Result<&LoadedModel, Failure> {
@@ -62,6 +68,10 @@ impl Eye for Analysis {
         self.rate_hz
     }
 
+    fn skims(&self) -> bool {
+        self.skim
+    }
+
     fn look(
         &mut self,
         file: &Path,
@@ -69,9 +79,9 @@ impl Eye for Analysis {
         stop: &Stop,
         sink: Sink<'_>,
     ) -> Result<Outcome, LookError<StoreError>> {
-        let rate_hz = self.rate_hz;
+        let (rate_hz, skim) = (self.rate_hz, self.skim);
         let model = self.load().map_err(|failure| LookError::Model { why: failure.to_string() })?.clone();
-        analysis::look(&Look { source: file.to_owned(), identity, model, rate_hz, skim: false }, stop, sink)
+        analysis::look(&Look { source: file.to_owned(), identity, model, rate_hz, skim }, stop, sink)
     }
 
     fn rest(&mut self) {

@@ -127,7 +127,19 @@ impl Skim {
         let duration_s = parts.duration_s();
         let since = Since::Unseen;
         let (passed, decoded) = (0, 0);
-        Ok(Self { parts, decoder, grouper, ahead, input, run: None, since, passed, decoded, duration_s, together: true })
+        Ok(Self {
+            parts,
+            decoder,
+            grouper,
+            ahead,
+            input,
+            run: None,
+            since,
+            passed,
+            decoded,
+            duration_s,
+            together: true,
+        })
     }
 
     /// Length in seconds as the container says.
@@ -254,7 +266,7 @@ impl Skim {
         for known in self.ahead.iter_mut().take(run.units) {
             known.key = None;
         }
-        self.decoder.end()?;
+        self.decoder.end();
         self.run = Some(run);
         Ok(())
     }
@@ -347,7 +359,7 @@ impl Skim {
                 self.decoder.push(part)?;
             }
         }
-        self.decoder.end()?;
+        self.decoder.end();
         loop {
             match self.decoder.next(stop)? {
                 Decoded::Frame(frame) => {
