@@ -1,19 +1,23 @@
 #!/usr/bin/env python3
 """Renders long inspection walks with the truth beside them, for measuring the speed of whole recordings.
 
-    long_walk.py --out DIR [--minutes 10] [--seed 1] [--only crf30,cbr30] [--keep-master]
+    long_walk.py --out DIR [--minutes 10] [--seed 1] [--only crf30,cbr30] [--jobs 2] [--takes 12] [--keep-takes]
 
-Needs numpy, opencv-python-headless and the program ffmpeg. A walk is rendered once (some 10 minutes on one core) and
-encoded several times; each encoding gets a folder DIR/ENCODING with walkSEED.mp4 and walkSEED.json, the truth in the format
-that score.py of the labelled clips reads. World, camera and light are those of tests/clips/pauses/gen.py.
+Needs numpy, opencv-python-headless and the program ffmpeg. A walk is a chain of takes of most of a minute, each with its own
+world, camera and light, made by tests/clips/pauses/gen.py (some two minutes a take on one core). They are encoded as one
+recording, several times; each encoding gets a folder DIR/ENCODING with walkSEED.mp4 and walkSEED.json, the truth in the
+format that score.py of the labelled clips reads. With fewer --takes than the minutes need, the chain is repeated: that is as
+good for speed, and less for counting what is found.
 
-A walk: pauses of 1.2 to 8 s with 8 to 20 s of walking, panning and stepping nearer between them, hesitations of 0.3 to
-0.6 s, slow scans, things that move in front of a camera held still, and one span in which it was put down.
+A take: one or two pauses of 1.2 to 8 s (in some, something moves in front of the camera, or the exposure hunts) with walking,
+panning, stepping nearer and slow scans around them, and in some a hesitation of 0.3 to 0.6 s. In one take of ten the
+camera is put down.
 """
 import argparse
+import concurrent.futures
 import json
-import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -35,37 +39,63 @@ ENCODINGS = {
 }
 
 
-def sequence(rng, minutes):
-    """Segment letters of gen.py for about so many minutes."""
-    length, out, since_idle = 0.0, "W", 0.0
-    mean = {"W": 2.7, "A": 1.9, "N": 1.8, "S": 3.5, "P": 4.6, "O": 4.8, "E": 4.5, "F": 3.6, "H": 0.45, "I": 33.5}
-    idle_at = minutes * 60 * rng.uniform(0.4, 0.6)
-    while length < minutes * 60:
-        walk = "".join(rng.choice(list("WWWNNA"), int(rng.integers(3, 9))))
-        if rng.random() < 0.3:
-            walk += "HN"
-        if rng.random() < 0.15:
-            walk += "SW"
-        hold = str(rng.choice(list("PPPPPPPOOEF")))
-        if since_idle == 0.0 and length > idle_at:
-            hold, since_idle = "I", 1.0
-        part = walk + hold
-        length += sum(mean[letter] for letter in part)
-        out += part
-    return out + "WW"
+def sequence(rng, number):
+    """Segment letters of gen.py for one take."""
+    def walk():
+        return "".join(rng.choice(list("WWWN"), int(rng.integers(3, 6))))
+
+    hold = "I" if number % 10 == 9 else str(rng.choice(list("PPPPPOE")))
+    hesitation = "HN" if rng.random() < 0.4 else ""
+    scan = "S" if rng.random() < 0.2 else "A"
+    return "W" + walk() + hesitation + hold + walk() + scan + str(rng.choice(list("PPPO"))) + walk()
 
 
-def encode(master, truth, encoding, out):
-    """One encoding of the rendered walk, with its truth."""
+def take(seed, number, out):
+    """Renders one take, if it is not there, and gives its truth."""
+    rng = np.random.default_rng(1000 * seed + number)
+    durations = {"P": (1.2, 8.0), "O": (3.5, 6.0), "W": (2.5, 6.0)}
+    _, spec = gen.C("take", "m", 30, sequence(rng, number), "walk", seed=1000 * seed + number, set="walk", dur=durations,
+                    crf=15, kbps=100_000, preset="ultrafast")
+    name = f"take{seed}-{number:02d}"
+    path = out / (name + ".json")
+    if not path.exists():
+        gen.render(name, spec, str(out))
+    return json.loads(path.read_text())
+
+
+def chain(truths, name):
+    """The truth of takes played one after the other."""
+    whole = {"clip": name + ".mp4", "set": "walk", "fps": 30, "vfr": False, "width": 1280, "height": 720, "rotation": 0,
+             "frames": 0, "duration_s": 0.0}
+    spans = ("pauses", "idle", "hesitations", "segments")
+    whole.update({kind: [] for kind in spans})
+    for truth in truths:
+        offset = whole["frames"] / 30
+        for kind in spans:
+            for span in truth[kind]:
+                moved = {"start_s": round(span["start_s"] + offset, 3), "end_s": round(span["end_s"] + offset, 3)}
+                whole[kind].append(dict(span, **moved))
+        whole["frames"] += truth["frames"]
+    whole["duration_s"] = round(whole["frames"] / 30, 3)
+    return whole
+
+
+def encode(listed, truth, encoding, out, repeat):
+    """One encoding of the takes in the list `listed`, played `repeat` times, with the truth of that."""
     folder = out / encoding
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / master.name
+    target = folder / truth["clip"]
+    once = target.with_suffix(".once.mp4")
+    quiet = ["ffmpeg", "-v", "error", "-y", "-f", "concat", "-safe", "0"]
     exact = ["-map_metadata", "-1", "-fflags", "+bitexact", "-movflags", "+faststart"]
-    subprocess.run(["ffmpeg", "-v", "error", "-y", "-i", str(master), *ENCODINGS[encoding], "-pix_fmt", "yuv420p", *exact,
-                    str(target)], check=True)
-    truth = dict(truth, tags=[encoding])
-    (folder / (master.stem + ".json")).write_text(json.dumps(truth, indent=1))
-    print(f"{target}: {target.stat().st_size / 1e6:.0f} MB", flush=True)
+    subprocess.run([*quiet, "-i", str(listed), *ENCODINGS[encoding], "-pix_fmt", "yuv420p", *exact, str(once)], check=True)
+    again = once.with_suffix(".txt")
+    again.write_text(f"file '{once.resolve()}'\n" * repeat)
+    subprocess.run([*quiet, "-i", str(again), "-c", "copy", *exact, str(target)], check=True)
+    once.unlink()
+    again.unlink()
+    target.with_suffix(".json").write_text(json.dumps(dict(truth, tags=[encoding]), indent=1))
+    print(f"{target}: {target.stat().st_size / 1e6:.0f} MB, {len(truth['pauses'])} pauses", flush=True)
 
 
 def main():
@@ -73,24 +103,24 @@ def main():
     parser.add_argument("--out", required=True, type=pathlib.Path)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--takes", type=int, default=1000, help="most takes rendered; then they are repeated")
+    parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", help="encodings, by comma: " + ",".join(ENCODINGS))
-    parser.add_argument("--keep-master", action="store_true", help="leave the rendered walk for other encodings")
+    parser.add_argument("--keep-takes", action="store_true", help="leave the rendered takes for other encodings")
     arguments = parser.parse_args()
-    rng = np.random.default_rng(arguments.seed)
-    _, spec = gen.C("walk", "m", 30, sequence(rng, arguments.minutes), "walk moving_object", seed=arguments.seed, set="walk",
-                    dur={"P": (1.2, 8.0), "O": (3.5, 6.0)}, crf=15, kbps=200_000, preset="ultrafast")
-    masters = arguments.out / "master"
-    masters.mkdir(parents=True, exist_ok=True)
+    rendered = arguments.out / "takes"
+    rendered.mkdir(parents=True, exist_ok=True)
     name = f"walk{arguments.seed}"
-    master = masters / (name + ".mp4")
-    if not (masters / (name + ".json")).exists():
-        gen.render(name, spec, str(masters))
-    truth = json.loads((masters / (name + ".json")).read_text())
+    number = min(arguments.takes, max(1, round(arguments.minutes * 60 / 50)))
+    with concurrent.futures.ProcessPoolExecutor(arguments.jobs) as pool:
+        truths = list(pool.map(take, [arguments.seed] * number, range(number), [rendered] * number))
+    repeat = max(1, round(arguments.minutes * 1800 / sum(truth["frames"] for truth in truths)))
+    listed = rendered / (name + ".txt")
+    listed.write_text("".join(f"file '{(rendered / truth['clip']).resolve()}'\n" for truth in truths))
     for encoding in arguments.only.split(",") if arguments.only else ENCODINGS:
-        encode(master, truth, encoding, arguments.out)
-    if not arguments.keep_master:
-        os.remove(master)
-        os.remove(masters / (name + ".json"))
+        encode(listed, chain(truths * repeat, name), encoding, arguments.out, repeat)
+    if not arguments.keep_takes:
+        shutil.rmtree(rendered)
 
 
 if __name__ == "__main__":

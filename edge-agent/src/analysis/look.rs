@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 const PROGRESS: Duration = Duration::from_millis(250);
 /// Pictures on which a model may fail before it is called broken, when it has not looked at a single one.
 const MODEL_CHANCES: u32 = 3;
+/// How much more seldom the detector looks in a skim, besides the keyframes of pauses: it costs as much as decoding
+/// ten frames.
+const SKIM_SELDOM: f64 = 2.0;
 /// Part of the mean frame rate by which a container's word may differ from it.
 const FPS_TRUST: f64 = 0.05;
 
@@ -127,7 +130,15 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
                     self.frame(&frame, since, source.duration_s())?;
                     source.is_held(self.held);
                 }
-                Ok(Coming::Passed(until_s)) => self.passed(until_s, source.frames())?,
+                Ok(Coming::Passed(until_s, blind_s)) => {
+                    if let Some(start_s) = blind_s {
+                        let reason =
+                            "its key frames are too far apart to skim it; look at it without --skim".to_owned();
+                        let (start_s, end_s) = (thousandths(start_s), thousandths(until_s));
+                        self.tell(Finding::Gap { start_s, end_s, reason })?;
+                    }
+                    self.passed(until_s, source.frames())?;
+                }
                 Ok(Coming::End) => {
                     self.frames = self.frames.max(source.frames());
                     // The decoder's memory is not needed any more.
@@ -196,7 +207,7 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
                 self.candidate = Some(shot.clone());
             }
             if due {
-                let every_s = 1.0 / self.look.rate_hz;
+                let every_s = if self.look.skim { SKIM_SELDOM } else { 1.0 } / self.look.rate_hz;
                 self.due_s = if frame.pts_s - self.due_s < every_s { self.due_s } else { frame.pts_s } + every_s;
                 self.submit(Job { shot, pause: None })?;
                 let settled = self.things.settled(frame.pts_s);

@@ -10,8 +10,8 @@ use std::path::Path;
 pub(super) enum Coming {
     /// A frame, and what was left out before it.
     Frame(Box<Frame>, Since),
-    /// Nothing was looked at up to this time, seconds.
-    Passed(f64),
+    /// Nothing was looked at up to this time, seconds; from the other time on, it should have been.
+    Passed(f64, Option<f64>),
     /// There are no more.
     End,
     /// The stop token was cancelled.
@@ -61,7 +61,7 @@ impl Source {
             },
             Self::Skimmed(skim) => match skim.next(stop)? {
                 Skimmed::Frame(frame, since) => Coming::Frame(frame, since),
-                Skimmed::Passed { until_s } => Coming::Passed(until_s),
+                Skimmed::Passed { until_s, blind_s } => Coming::Passed(until_s, blind_s),
                 Skimmed::End => Coming::End,
                 Skimmed::Stopped => Coming::Stopped,
             },

@@ -2,12 +2,13 @@
 //!
 //! Decoding is most of the cost of an inspection. A skim takes the file apart without decoding ([`crate::capture`]),
 //! groups the parts into units that begin with a key frame (`unit`), decodes two pictures at the start of each to see
-//! how fast the camera moves there (`glance`), and chooses what else it needs (`plan`): all frames where a hold begins or
+//! how fast the camera moves there (`glance`), takes the weight of frames for a hint (`level`), and chooses what else it needs (`plan`): all frames where a hold begins or
 //! ends, key frames alone within one, nothing where the camera walks. It owns the choice and the order of decoding, gives
 //! frames in the order of time with word of what was left out before each ([`Since`]), and knows neither pauses nor
 //! models. A video that can't be skimmed is refused at the start with the reason ([`Refused`]).
 
 mod glance;
+mod level;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ mod unit;
 
 use crate::capture::{Decoded, Frame, NextPart, Part, PartDecoder, Parts, Unreadable};
 use fieldeye_base::stop::Stop;
+use level::Level;
 use plan::{Choice, Facts, Glance};
 use std::collections::VecDeque;
 use std::path::Path;
@@ -54,6 +56,8 @@ pub(crate) enum Skimmed {
     Passed {
         /// See above.
         until_s: f64,
+        /// From here on it should have been looked at, and could not be, seconds.
+        blind_s: Option<f64>,
     },
     /// There are no more.
     End,
@@ -97,6 +101,7 @@ struct Run {
 pub(crate) struct Skim {
     parts: Parts,
     decoder: PartDecoder,
+    level: Level,
     grouper: Grouper<Part>,
     ahead: VecDeque<Known>,
     input: Input,
@@ -127,9 +132,11 @@ impl Skim {
         let duration_s = parts.duration_s();
         let since = Since::Unseen;
         let (passed, decoded) = (0, 0);
+        let level = Level::default();
         Ok(Self {
             parts,
             decoder,
+            level,
             grouper,
             ahead,
             input,
@@ -181,7 +188,7 @@ impl Skim {
             if !self.glance_ahead(stop)? {
                 return Ok(Skimmed::Stopped);
             }
-            let Some(choice) = self.choice(0, self.since == Since::Nothing) else {
+            let Some(choice) = self.choice(0, false) else {
                 return match std::mem::replace(&mut self.input, Input::Ended) {
                     Input::Failed(error) => Err(error),
                     _ if stop.is_cancelled() => Ok(Skimmed::Stopped),
@@ -204,15 +211,16 @@ impl Skim {
 
     /// What to do with the known unit `at`; `None` when there is none.
     fn choice(&self, at: usize, before: bool) -> Option<Choice> {
-        let facts = |known: &Known| Facts {
+        let facts = |known: &Known, restless: bool| Facts {
             glance: known.glance.unwrap_or(Glance::Unknown),
             same: known.same,
             length_s: known.unit.length_s(),
             continues: known.unit.continues,
-            restless: false,
+            restless,
         };
         let this = self.ahead.get(at)?;
-        Some(plan::choose(&facts(this), self.ahead.get(at + 1).map(facts).as_ref(), before))
+        let next = self.ahead.get(at + 1).map(|next| facts(next, false));
+        Some(plan::choose(&facts(this, self.level.is_restless(&this.unit)), next.as_ref(), before))
     }
 
     /// Lets the first known unit go.
@@ -224,8 +232,9 @@ impl Skim {
 
     fn pass(&mut self) -> Skimmed {
         self.since = Since::Unseen;
-        let until_s = self.drop_first().map_or(0.0, |known| known.unit.end_s);
-        Skimmed::Passed { until_s }
+        self.level.moved();
+        let Some(Known { unit, .. }) = self.drop_first() else { return Skimmed::End };
+        Skimmed::Passed { until_s: unit.end_s, blind_s: unit.continues.then_some(unit.start_s) }
     }
 
     /// The key frame of the first known unit, which is all that is needed of it.
@@ -233,6 +242,9 @@ impl Skim {
         let mut frame = self.ahead.front_mut()?.key.take()?;
         frame.number = self.passed;
         let known = self.drop_first()?;
+        if known.glance == Some(Glance::Rest) {
+            self.level.rested(&known.unit);
+        }
         let since = std::mem::replace(&mut self.since, Since::Rest { every_s: known.unit.every_s() });
         Some(Skimmed::Frame(frame, since))
     }
@@ -243,7 +255,7 @@ impl Skim {
         let open = matches!(self.input, Input::Open);
         while let Some(known) = self.ahead.get(run.units) {
             // What is behind the last known unit decides about that, too.
-            let decidable = !open || run.units + 1 < self.ahead.len() || run.units == 0;
+            let decidable = !open || run.units + 1 < self.ahead.len() || run.units == 0 || known.unit.continues;
             let Some(Choice::Whole { until_left }) = self.choice(run.units, true).filter(|_| decidable) else { break };
             let parts: Vec<&Part> =
                 if run.units == 0 { known.unit.from_key().collect() } else { known.unit.parts.iter().collect() };
@@ -267,6 +279,7 @@ impl Skim {
             known.key = None;
         }
         self.decoder.end();
+        self.level.moved();
         self.run = Some(run);
         Ok(())
     }
@@ -281,7 +294,7 @@ impl Skim {
             && plan::nothing_follows(end_s - run.newest_s)
         {
             self.end_run(run, Since::Unseen);
-            return Ok(Some(Skimmed::Passed { until_s: end_s }));
+            return Ok(Some(Skimmed::Passed { until_s: end_s, blind_s: None }));
         }
         match self.decoder.next(stop)? {
             Decoded::Frame(mut frame) => {

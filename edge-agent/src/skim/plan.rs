@@ -91,11 +91,11 @@ pub(super) enum Choice {
 /// of the one behind it; `None` for the last of the video.
 pub(super) fn choose(this: &Facts, next: Option<&Facts>, before: bool) -> Choice {
     let whole = Choice::Whole { until_left: false };
-    let Some(next) = next else { return whole };
-    if this.continues || next.continues {
-        // A cut unit has no second end. What was decoded up to the cut can be gone on with, and nothing else.
-        return if this.continues && !before { Choice::Pass } else { whole };
+    // What was decoded up to the cut of a unit can be gone on with, and nothing else; and it has no second end.
+    if this.continues && !before {
+        return Choice::Pass;
     }
+    let Some(next) = next.filter(|next| !this.continues && !next.continues) else { return whole };
     match (this.glance, next.glance) {
         (Glance::Moving, Glance::Moving) if this.restless || this.length_s <= NO_PAUSE_S => Choice::Pass,
         (Glance::Rest, Glance::Rest) if next.same => Choice::Key,

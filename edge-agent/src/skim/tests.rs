@@ -1,5 +1,6 @@
 //! The choice, on made-up streams and a made-up camera.
 
+use super::level::Level;
 use super::plan::{Choice, Facts, Glance, choose, is_same, nothing_follows};
 use super::unit::{Grouper, Piece, Unit};
 use proptest::prelude::*;
@@ -129,6 +130,45 @@ fn a_long_unit_may_hide_a_pause() {
     assert!(nothing_follows(0.5) && !nothing_follows(1.2));
 }
 
+/// Two seconds of which the frames in `light` weigh `rest` bytes and all others `moving`.
+fn weighed(light: std::ops::Range<usize>, rest: usize, moving: usize) -> Unit<Made> {
+    let mut parts = stream(60, 60);
+    for part in &mut parts {
+        part.bytes = if light.contains(&part.number) { rest } else { moving };
+    }
+    units(&parts).remove(0)
+}
+
+#[test]
+fn weight_tells_once_rest_is_known() {
+    let (rest, walk) = (weighed(0..60, 1000, 1000), weighed(0..0, 1000, 3000));
+    let mut level = Level::default();
+    assert!(!level.is_restless(&walk), "nothing is known yet");
+    for _ in 0..3 {
+        level.rested(&rest);
+        level.rested(&rest);
+        level.moved();
+    }
+    assert!(level.is_restless(&walk) && !level.is_restless(&rest));
+    assert!(!level.is_restless(&weighed(20..50, 1000, 3000)), "a pause of a second within it");
+    assert!(level.is_restless(&weighed(20..27, 1000, 3000)), "a hesitation");
+    assert!(!level.is_restless(&weighed(0..60, 1250, 1250)), "a constant rate says nothing");
+}
+
+#[test]
+fn a_long_hold_teaches_no_more_than_a_short_one() {
+    let mut level = Level::default();
+    for _ in 0..40 {
+        level.rested(&weighed(0..60, 100, 100));
+    }
+    assert!(!level.is_restless(&weighed(0..0, 0, 1000)), "one hold is too few");
+    for weight in [900, 800] {
+        level.moved();
+        level.rested(&weighed(0..60, weight, weight));
+    }
+    assert!(!level.is_restless(&weighed(0..0, 0, 1000)), "the heaviest hold counts");
+}
+
 /// Spans of rest, each with walks of at least half a second around it.
 fn camera() -> impl Strategy<Value = Vec<(f64, f64)>> {
     prop::collection::vec((0.5f64..6.0, 0.2f64..6.0), 0..12).prop_map(|spans| {
@@ -173,7 +213,7 @@ proptest! {
             .collect();
         let choices = choices(&all);
         for (at, (this, choice)) in all.iter().zip(&choices).enumerate() {
-            if this.continues && matches!(choice, Choice::Whole { .. }) && at + 1 < all.len() {
+            if this.continues && matches!(choice, Choice::Whole { .. }) {
                 prop_assert!(at > 0 && matches!(choices[at - 1], Choice::Whole { .. }), "cut, and nothing before it");
             }
         }
