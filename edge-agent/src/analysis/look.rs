@@ -199,7 +199,8 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
         }
         let held = step.moving == MotionState::Holding;
         self.held = held;
-        let due = frame.pts_s >= self.due_s;
+        // A skim has few frames in which nothing is held, and only by chance those that show something.
+        let due = frame.pts_s >= self.due_s && (held || !self.look.skim);
         if step.keep || due {
             let shot = Shot::of(frame, thousandths(frame.pts_s), self.pose, held)
                 .map_err(|error| failed(error.to_string()))?;
