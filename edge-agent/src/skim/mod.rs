@@ -258,7 +258,7 @@ impl Skim {
             let decidable = !open || run.units + 1 < self.ahead.len() || run.units == 0 || known.unit.continues;
             let Some(Choice::Whole { until_left }) = self.choice(run.units, true).filter(|_| decidable) else { break };
             let parts: Vec<&Part> =
-                if run.units == 0 { known.unit.from_key().collect() } else { known.unit.parts.iter().collect() };
+                if run.units == 0 { known.unit.decodable().collect() } else { known.unit.parts.iter().collect() };
             for part in parts {
                 self.decoder.push(part)?;
             }
@@ -270,7 +270,7 @@ impl Skim {
         }
         if run.units == 0 {
             // A key frame that could not be decoded by itself.
-            for part in self.ahead.front().iter().flat_map(|known| known.unit.from_key()) {
+            for part in self.ahead.front().iter().flat_map(|known| known.unit.decodable()) {
                 self.decoder.push(part)?;
             }
             run.units = 1;
@@ -333,7 +333,7 @@ impl Skim {
         if new.is_empty() {
             return Ok(true);
         }
-        let mut seen: Vec<Vec<Box<Frame>>> = Vec::new();
+        let mut seen: Vec<Vec<Frame>> = Vec::new();
         seen.resize_with(self.ahead.len(), Vec::new);
         if self.together && !self.decode_glances(&new, &mut seen, stop)? {
             return Ok(false);
@@ -356,17 +356,12 @@ impl Skim {
         Ok(true)
     }
 
-    fn shows_key(&self, at: usize, frames: &[Box<Frame>]) -> bool {
+    fn shows_key(&self, at: usize, frames: &[Frame]) -> bool {
         frames.iter().any(|frame| (frame.pts_s - self.ahead[at].unit.start_s).abs() < 1e-6)
     }
 
     /// Decodes the first pictures of the units `which`; false when it was stopped.
-    fn decode_glances(
-        &mut self,
-        which: &[usize],
-        seen: &mut [Vec<Box<Frame>>],
-        stop: &Stop,
-    ) -> Result<bool, Unreadable> {
+    fn decode_glances(&mut self, which: &[usize], seen: &mut [Vec<Frame>], stop: &Stop) -> Result<bool, Unreadable> {
         for &at in which.iter().filter(|&&at| !self.ahead[at].unit.continues) {
             for part in self.ahead[at].unit.glance(GLANCE_S) {
                 self.decoder.push(part)?;
@@ -386,7 +381,7 @@ impl Skim {
                         if seen[at].len() > 1 {
                             seen[at].pop();
                         }
-                        seen[at].push(frame);
+                        seen[at].push(*frame);
                     }
                 }
                 Decoded::End => break,
@@ -398,7 +393,7 @@ impl Skim {
     }
 
     /// What the first pictures of a unit say.
-    fn judge(&mut self, at: usize, frames: Vec<Box<Frame>>) {
+    fn judge(&mut self, at: usize, frames: Vec<Frame>) {
         let whole = self.shows_key(at, &frames);
         let mut frames = frames.into_iter();
         let (key, later) = (frames.next().filter(|_| whole), frames.next());
@@ -417,7 +412,7 @@ impl Skim {
         let known = &mut self.ahead[at];
         (known.glance, known.same) = (Some(glance), same);
         // Only what rests may be needed again.
-        known.key = key.filter(|_| glance == Glance::Rest || known.unit.start_s <= 0.0);
+        known.key = key.filter(|_| glance == Glance::Rest || known.unit.start_s <= 0.0).map(Box::new);
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) enum Glance {
 impl Glance {
     /// From a displacement of `px` (at [`LONG_SIDE`]) within `seconds`.
     pub(super) fn of(px: f64, seconds: f64) -> Self {
-        if !px.is_finite() || !(seconds.is_finite() && seconds > 0.0) {
+        if !(px.is_finite() && seconds.is_finite() && seconds > 0.0) {
             Self::Unknown
         } else if px > TREMOR_PX + MOVING * seconds {
             Self::Moving

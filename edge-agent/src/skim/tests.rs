@@ -87,8 +87,8 @@ fn a_glance_is_the_key_frame_and_what_leads_to_a_later_one() {
     let mut leading = stream(60, 30);
     (leading[31].pts_s, leading[32].pts_s) = (Some(0.97), Some(0.98));
     let second = &units(&leading)[1];
-    assert!(second.from_key().all(|part| part.pts_s >= Some(1.0)), "{second:?}");
-    assert_eq!(second.from_key().count(), 28);
+    assert!(second.decodable().all(|part| part.pts_s >= Some(1.0)), "{second:?}");
+    assert_eq!(second.decodable().count(), 28);
 }
 
 #[test]

@@ -81,7 +81,7 @@ impl<P: Piece> Unit<P> {
 
     /// What a decoder can decode that begins with this unit: frames that come after the key frame and are shown before
     /// it need the unit before.
-    pub(super) fn from_key(&self) -> impl Iterator<Item = &P> {
+    pub(super) fn decodable(&self) -> impl Iterator<Item = &P> {
         self.parts.iter().filter(|part| part.pts_s().is_none_or(|pts| pts >= self.start_s))
     }
 
@@ -90,7 +90,7 @@ impl<P: Piece> Unit<P> {
     pub(super) fn glance(&self, after_s: f64) -> Vec<&P> {
         let late = |part: &P| part.pts_s().is_some_and(|pts| pts >= self.start_s + after_s);
         let mut out = Vec::new();
-        for part in self.from_key() {
+        for part in self.decodable() {
             let is_late = late(part);
             if is_late && part.is_key() && !out.is_empty() {
                 out.truncate(1);
@@ -125,7 +125,9 @@ impl<P: Piece> Grouper<P> {
         let (done, continues) = match &mut self.unit {
             None => (None, !part.is_key()),
             Some(unit) if starts(unit) => (self.unit.take(), false),
-            Some(unit) if unit.parts.len() >= MOST_PARTS || self.bytes + bytes > MOST_BYTES => (self.unit.take(), true),
+            Some(unit) if unit.parts.len() >= MOST_PARTS || self.bytes + bytes > MOST_BYTES => {
+                (self.unit.take(), !part.is_key())
+            }
             Some(unit) => {
                 unit.parts.push(part);
                 self.bytes += bytes;
