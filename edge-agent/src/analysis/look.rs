@@ -199,8 +199,9 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
         }
         let held = step.moving == MotionState::Holding;
         self.held = held;
+        let skims = matches!(self.skim, Some(SkimOutcome::Decoded(_)));
         // A skim has few frames in which nothing is held, and only by chance those that show something.
-        let due = frame.pts_s >= self.due_s && (held || !self.look.skim);
+        let due = frame.pts_s >= self.due_s && (held || !skims);
         if step.keep || due {
             let shot = Shot::of(frame, thousandths(frame.pts_s), self.pose, held)
                 .map_err(|error| failed(error.to_string()))?;
@@ -208,7 +209,7 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
                 self.candidate = Some(shot.clone());
             }
             if due {
-                let every_s = if self.look.skim { SKIM_SELDOM } else { 1.0 } / self.look.rate_hz;
+                let every_s = if skims { SKIM_SELDOM } else { 1.0 } / self.look.rate_hz;
                 self.due_s = if frame.pts_s - self.due_s < every_s { self.due_s } else { frame.pts_s } + every_s;
                 self.submit(Job { shot, pause: None })?;
                 let settled = self.things.settled(frame.pts_s);
