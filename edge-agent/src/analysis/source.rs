@@ -39,7 +39,8 @@ impl Source {
     pub(super) fn open(path: &Path, skim: bool, stop: &Stop) -> Result<Self, Unreadable> {
         let refused = match skim.then(|| Skim::open(path, stop)) {
             Some(Ok(skim)) => return Ok(Self::Skimmed(Box::new(skim))),
-            Some(Err(Refused(why))) => {
+            Some(Err(Refused::Unreadable(error))) => return Err(error),
+            Some(Err(Refused::Unsuited(why))) => {
                 tracing::info!(path = %path.display(), why, "looking at every frame");
                 Some(why)
             }

@@ -65,9 +65,14 @@ pub(crate) enum Skimmed {
     Stopped,
 }
 
-/// The video must be looked at as a whole; why, as half a sentence.
+/// The video is not skimmed.
 #[derive(Debug)]
-pub(crate) struct Refused(pub(crate) String);
+pub(crate) enum Refused {
+    /// It must be looked at as a whole; why, as half a sentence.
+    Unsuited(String),
+    /// It can't be read at all.
+    Unreadable(Unreadable),
+}
 
 /// A unit that is known.
 #[derive(Debug)]
@@ -116,15 +121,15 @@ pub(crate) struct Skim {
 }
 
 impl Skim {
-    /// Begins to skim a file. Files that can't be read are refused, too: the whole look tells what is wrong with them.
+    /// Begins to skim a file. What is wrong with a file that can't be read is told in the same words as by a whole look.
     pub(crate) fn open(path: &Path, stop: &Stop) -> Result<Self, Refused> {
-        let unreadable = |Unreadable { why }: Unreadable| Refused(why);
+        let unreadable = Refused::Unreadable;
         let mut parts = Parts::open(path).map_err(unreadable)?;
         let mut grouper = Grouper::new();
         let mut ahead = VecDeque::new();
         let input = read_ahead(&mut parts, &mut grouper, &mut ahead, stop).map_err(unreadable)?;
-        if let Input::Failed(Unreadable { why }) = input {
-            return Err(Refused(why));
+        if let (Input::Failed(error), true) = (&input, ahead.is_empty()) {
+            return Err(Refused::Unreadable(error.clone()));
         }
         check(&ahead)?;
         tracing::debug!(kind = parts.kind(), "skimming");
@@ -444,7 +449,7 @@ fn read_ahead(
 
 /// Whether a video that begins with these units can be skimmed.
 fn check(ahead: &VecDeque<Known>) -> Result<(), Refused> {
-    let refuse = |why: String| Err(Refused(why));
+    let refuse = |why: String| Err(Refused::Unsuited(why));
     let Some(first) = ahead.front() else { return refuse("there is nothing to decode".to_owned()) };
     if first.unit.continues {
         return refuse("it does not begin with a key frame".to_owned());
