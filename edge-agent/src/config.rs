@@ -79,6 +79,8 @@ pub(crate) struct DetectSection {
     pub(crate) providers: Vec<String>,
     /// Threads of ONNX Runtime.
     pub(crate) threads: usize,
+    /// Decode only what a search for pauses needs.
+    pub(crate) skim: bool,
 }
 
 /// Which defect model runs.
@@ -151,7 +153,7 @@ impl Default for SyncSection {
 impl Default for DetectSection {
     fn default() -> Self {
         let RuntimeConfig { kind, library, threads, .. } = RuntimeConfig::default();
-        Self { rate_hz: 2.0, runtime: kind, library, providers: Vec::new(), threads }
+        Self { rate_hz: 2.0, runtime: kind, library, providers: Vec::new(), threads, skim: false }
     }
 }
 

@@ -9,6 +9,7 @@
 - sound.mp4        a tone, no video
 - with-sound.mp4   index-first.mp4 with a tone beside it
 - index-first.mp4  like turned.mp4 but not turned, with its index (moov) before its pictures
+- key-frames.mp4   a walk of 15 s with holds from 4 to 7 and from 10 to 12.2 s, and a key frame every second
 """
 import pathlib
 import struct
@@ -56,6 +57,12 @@ def restless(t):
     return (300 * np.sin(1.3 * t), 160 * np.cos(1.9 * t))
 
 
+def walked(t):
+    """Goes at 150 px/s, is held from 4 to 7 and from 10 to 12.2 s."""
+    turns = [(0, -600), (4, 0), (7, 0), (10, 450), (12.2, 450), (15, 30)]
+    return (np.interp(t, [at for at, _ in turns], [x for _, x in turns]), 0)
+
+
 def encode(name, path, length_s, red, upright=False, variable=False, extra=()):
     """Renders at 30 frames/s; with `variable`, frames are left out and the others keep their times."""
     left_out = "select='not(eq(mod(n,7),3)+eq(mod(n,7),5)+eq(mod(n,31),30))'," if variable else ""
@@ -83,6 +90,7 @@ def turn(path):
 
 encode("turned.mp4", held, 6, True, upright=True, variable=True)
 encode("index-first.mp4", held, 6, True, extra=["-movflags", "+faststart"])
+encode("key-frames.mp4", walked, 15, True, extra=["-g", "30", "-movflags", "+faststart"])
 encode("restless.mp4", restless, 4, False)
 subprocess.run(["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", "sine=frequency=440:duration=1", "-c:a", "aac", "-b:a",
                 "24k", "-map_metadata", "-1", "-fflags", "+bitexact", str(here / "sound.mp4")], check=True)

@@ -28,7 +28,7 @@ fn there(path: PathBuf) -> PathBuf {
     path
 }
 
-/// A run of `inspect` (or `detect`, or `model learn`) that is being put together.
+/// A run of `inspect` (or `detect`, or a subcommand of `model`) that is being put together.
 #[derive(Debug)]
 pub struct Inspect(Command);
 
@@ -46,6 +46,11 @@ impl Inspect {
     /// Learns a model from the good pictures in a folder (`model learn`).
     pub fn learning(good: &Path, out: &Path) -> Self {
         Self::with("model", Path::new("learn")).arg("--good").arg(good).out(out)
+    }
+
+    /// Verifies the package in a folder (`model verify`).
+    pub fn verifying(package: &Path) -> Self {
+        Self::with("model", Path::new("verify")).arg(package)
     }
 
     fn with(name: &str, file: &Path) -> Self {

@@ -118,7 +118,7 @@ pub(crate) enum Finding {
     Progress {
         /// Time of the newest frame.
         position_s: f64,
-        /// Frames decoded so far.
+        /// Frames of the video so far.
         frames: u64,
     },
 }
@@ -128,14 +128,25 @@ pub(crate) enum Finding {
 pub(crate) struct Outcome {
     /// The video.
     pub(crate) source: SourceInfo,
-    /// Frames decoded.
+    /// Frames of the video, as far as it was read.
     pub(crate) frames: u64,
+    /// How it was skimmed, if it was to be.
+    pub(crate) skim: Option<SkimOutcome>,
     /// Time from the first frame to the end of the last.
     pub(crate) duration_s: f64,
     /// Where the time went.
     pub(crate) timing: Timing,
     /// False when it was stopped from outside before the end of the video.
     pub(crate) complete: bool,
+}
+
+/// How a video was skimmed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum SkimOutcome {
+    /// So many of its frames were decoded; some more than once.
+    Decoded(u64),
+    /// Every frame was looked at all the same; why, as half a sentence.
+    Refused(String),
 }
 
 /// Where the time of an analysis went, in seconds. Stages overlap on several threads.

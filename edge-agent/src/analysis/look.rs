@@ -1,11 +1,13 @@
 //! One pass over a video.
 
 use super::bench::{Answer, Bench, Job, Lost};
-use super::findings::{Finding, Outcome, PauseFound, SourceInfo, Timing};
+use super::findings::{Finding, Outcome, PauseFound, SkimOutcome, SourceInfo, Timing};
 use super::shot::Shot;
+use super::source::{Coming, Source};
 use super::things::Things;
 use super::{Look, LookError};
-use crate::capture::{Frame, Next, Video};
+use crate::capture::Frame;
+use crate::skim::Since;
 use fieldeye_base::stop::Stop;
 use fieldeye_protocol::record::RecordKind;
 use fieldeye_vision::pause::{MotionState, Pause, PauseConfig, PauseEvent, PauseFinder};
@@ -17,6 +19,9 @@ use std::time::{Duration, Instant};
 const PROGRESS: Duration = Duration::from_millis(250);
 /// Pictures on which a model may fail before it is called broken, when it has not looked at a single one.
 const MODEL_CHANCES: u32 = 3;
+/// How much more seldom the detector looks in a skim, besides the keyframes of pauses: it costs as much as decoding
+/// ten frames.
+const SKIM_SELDOM: f64 = 2.0;
 /// Part of the mean frame rate by which a container's word may differ from it.
 const FPS_TRUST: f64 = 0.05;
 
@@ -65,8 +70,11 @@ struct Pass<'a, 'scope, E> {
     things: Things,
     /// The best frame of the hold that lasts.
     candidate: Option<Arc<Shot>>,
+    /// The camera was held in the newest frame, as far as was known.
+    held: bool,
     info: Option<SourceInfo>,
     frames: u64,
+    skim: Option<SkimOutcome>,
     /// Time of the newest frame, as it was decoded.
     newest_s: f64,
     /// End of the newest frame.
@@ -92,8 +100,10 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
             pose: Pose::start(),
             things: Things::new(look.identity, look.model.detector.manifest()),
             candidate: None,
+            held: false,
             info: None,
             frames: 0,
+            skim: None,
             newest_s: f64::NEG_INFINITY,
             end_s: 0.0,
             due_s: 0.0,
@@ -108,22 +118,37 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
 
     /// Goes through the video; false when it was stopped.
     fn run(&mut self, stop: &Stop) -> Result<bool, LookError<E>> {
-        let mut video = Video::open(&self.look.source)?;
+        let mut source = Source::open(&self.look.source, self.look.skim, stop)?;
         loop {
             let waiting = Instant::now();
-            let next = video.next(stop);
+            let next = source.next(stop);
             self.timing.decode_s += waiting.elapsed().as_secs_f64();
+            self.skim = (source.decoded().map(SkimOutcome::Decoded))
+                .or_else(|| source.refused().map(|why| SkimOutcome::Refused(why.to_owned())));
             match next {
-                Ok(Next::Frame(frame)) => self.frame(&frame, &video)?,
-                Ok(Next::End) => {
+                Ok(Coming::Frame(frame, since)) => {
+                    self.frame(&frame, since, source.duration_s())?;
+                    source.is_held(self.held);
+                }
+                Ok(Coming::Passed(until_s, blind_s)) => {
+                    if let Some(start_s) = blind_s {
+                        let reason =
+                            "its key frames are too far apart to skim it; look at it without --skim".to_owned();
+                        let (start_s, end_s) = (thousandths(start_s), thousandths(until_s));
+                        self.tell(Finding::Gap { start_s, end_s, reason })?;
+                    }
+                    self.passed(until_s, source.frames())?;
+                }
+                Ok(Coming::End) => {
+                    self.frames = self.frames.max(source.frames());
                     // The decoder's memory is not needed any more.
-                    drop(video);
+                    drop(source);
                     self.end()?;
                     return Ok(true);
                 }
-                Ok(Next::Stopped) => return Ok(false),
+                Ok(Coming::Stopped) => return Ok(false),
                 Err(error) => {
-                    drop(video);
+                    drop(source);
                     self.end()?;
                     let seen = self.info.is_some().then(|| Box::new(self.outcome(false)));
                     return Err(LookError::Unreadable { why: error.why, seen });
@@ -132,11 +157,17 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
         }
     }
 
-    fn frame(&mut self, frame: &Frame, video: &Video) -> Result<(), LookError<E>> {
+    /// Nothing was looked at up to `until_s`: whatever was held is over.
+    fn passed(&mut self, until_s: f64, frames: u64) -> Result<(), LookError<E>> {
+        (self.frames, self.end_s) = (frames, until_s.max(self.end_s));
+        if self.told.is_none_or(|told| told.elapsed() >= PROGRESS) { self.progress() } else { Ok(()) }
+    }
+
+    fn frame(&mut self, frame: &Frame, since: Since, duration_s: Option<f64>) -> Result<(), LookError<E>> {
         let failed = |why: String| LookError::Failed { why: format!("frame {}: {why}", frame.number) };
         if self.info.is_none() {
             let (width, height) = frame.displayed_size();
-            let info = SourceInfo { width, height, fps: frame.fps(), duration_s: video.duration_s() };
+            let info = SourceInfo { width, height, fps: frame.fps(), duration_s };
             self.info = Some(info.clone());
             self.tell(Finding::Opened(info))?;
         }
@@ -151,7 +182,15 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
 
         let measuring = Instant::now();
         let luma = frame.luma().map_err(|error| failed(error.to_string()))?;
-        let step = self.finder.push(frame.pts_s, luma);
+        if since == Since::Unseen {
+            for event in self.finder.finish() {
+                self.event(event)?;
+            }
+        }
+        let step = match since {
+            Since::Rest { every_s } => self.finder.push_after_rest(frame.pts_s, luma, every_s),
+            Since::Nothing | Since::Unseen => self.finder.push(frame.pts_s, luma),
+        };
         self.timing.motion_s += measuring.elapsed().as_secs_f64();
         self.pose.advance(&step.motion, luma.width, luma.height);
 
@@ -159,7 +198,10 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
             self.event(event)?;
         }
         let held = step.moving == MotionState::Holding;
-        let due = frame.pts_s >= self.due_s;
+        self.held = held;
+        let skims = matches!(self.skim, Some(SkimOutcome::Decoded(_)));
+        // A skim has few frames in which nothing is held, and only by chance those that show something.
+        let due = frame.pts_s >= self.due_s && (held || !skims);
         if step.keep || due {
             let shot = Shot::of(frame, thousandths(frame.pts_s), self.pose, held)
                 .map_err(|error| failed(error.to_string()))?;
@@ -167,7 +209,7 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
                 self.candidate = Some(shot.clone());
             }
             if due {
-                let every_s = 1.0 / self.look.rate_hz;
+                let every_s = if skims { SKIM_SELDOM } else { 1.0 } / self.look.rate_hz;
                 self.due_s = if frame.pts_s - self.due_s < every_s { self.due_s } else { frame.pts_s } + every_s;
                 self.submit(Job { shot, pause: None })?;
                 let settled = self.things.settled(frame.pts_s);
@@ -289,6 +331,7 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
             }
         }
         let timing = Timing { wall_s: self.began.elapsed().as_secs_f64(), ..self.timing };
-        Outcome { source, frames: self.frames, duration_s: thousandths(self.end_s), timing, complete }
+        let (frames, skim, duration_s) = (self.frames, self.skim.clone(), thousandths(self.end_s));
+        Outcome { source, frames, skim, duration_s, timing, complete }
     }
 }

@@ -1,6 +1,6 @@
 //! From frames to findings.
 //!
-//! Decoded frames come in from `capture`; pauses, defects and gaps go out as [`findings::Finding`] to a sink that the
+//! Decoded frames come in from `capture`, or fewer of them from `skim` ([`source`]); pauses, defects and gaps go out as [`findings::Finding`] to a sink that the
 //! caller gives. Motion and pauses run on the caller's thread ([`look`]), inference on one worker thread behind a
 //! bounded channel ([`bench`]); [`things`] makes one defect of one physical thing. What is found does not depend on how
 //! fast the threads are: the same file gives the same findings in the same order. This room knows neither the store nor
@@ -10,6 +10,7 @@ mod bench;
 pub(crate) mod findings;
 mod look;
 mod shot;
+mod source;
 #[cfg(test)]
 mod tests;
 mod things;
@@ -33,6 +34,8 @@ pub(crate) struct Look {
     pub(crate) model: LoadedModel,
     /// How often the detector looks, per second of video; the keyframe of each pause is always looked at.
     pub(crate) rate_hz: f64,
+    /// Decode only what a search for pauses needs.
+    pub(crate) skim: bool,
 }
 
 /// Why a look ended early.

@@ -17,7 +17,7 @@ fn of_the_tests(name: &str) -> PathBuf {
 fn a_look(rate_hz: f64) -> Look {
     let model = model::load(Some(&of_the_tests("models/red-spot")), &RuntimeConfig::default()).expect("a good model");
     let identity = Identity::File(Digest::of(b"a clip"));
-    Look { source: of_the_tests("clips/index-first.mp4"), identity, model, rate_hz }
+    Look { source: of_the_tests("clips/index-first.mp4"), identity, model, rate_hz, skim: false }
 }
 
 fn told(look_at: &Look) -> Vec<Finding> {
@@ -91,4 +91,22 @@ fn a_sink_that_fails_ends_it() {
     });
     assert!(matches!(ended, Err(LookError::Sink("the disk is full"))), "{ended:?}");
     assert!(after < 180, "it does not go on to the end");
+}
+
+/// A stop ends a skim in the middle of whatever it does.
+#[test]
+fn a_stop_ends_a_skim() {
+    let source = of_the_tests("clips/key-frames.mp4");
+    for moment in 0..4 {
+        let stop = Stop::new();
+        let mut told = 0;
+        let outcome = look(&Look { skim: true, source: source.clone(), ..a_look(4.0) }, &stop, &mut |_| {
+            told += 1;
+            if told > moment {
+                stop.cancel();
+            }
+            Ok::<_, Infallible>(())
+        });
+        assert!(!outcome.expect("no error").complete, "stopped after {moment} findings");
+    }
 }

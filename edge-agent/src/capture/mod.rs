@@ -4,36 +4,36 @@
 //! so nothing is dropped and memory stays small. Luma is read where the decoder put it. Formats other than the four
 //! that are read directly ([`frame`]) are converted once, before the sink.
 //!
+//! [`Video`] decodes a file from its first frame to its last. [`Parts`] takes it apart without decoding, and
+//! [`PartDecoder`] decodes those parts that it is given.
+//!
 //! Times are presentation times from the first frame. What can't be read ends in [`Unreadable`], one sentence for a
 //! person ([`trouble`]); frames that came before it are good. This room knows neither pauses nor models.
 
 mod boxes;
+mod feed;
 mod frame;
+mod parts;
 mod pipeline;
 #[cfg(test)]
 mod tests;
 mod trouble;
 
 pub(crate) use frame::Frame;
+pub(crate) use parts::{Decoded, NextPart, Part, PartDecoder, Parts};
 pub(crate) use trouble::check_file as check;
 
+use feed::{Fed, Feed, Progress};
 use fieldeye_base::stop::Stop;
 use frame::Format;
 use pipeline::Pipeline;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-use trouble::Trouble;
+use std::path::Path;
+use std::time::Duration;
 
 /// Longest time without a frame, an end or an error.
 const SILENCE: Duration = Duration::from_secs(20);
-/// Time without a frame after which a decoder that is to stop is not waited for.
-const SLOW: Duration = Duration::from_millis(500);
-/// How long frames that were decoded before an error may still take to come.
-const AFTER_ERROR: Duration = Duration::from_secs(2);
 /// A frame that is shown for less has no length: containers of variable frame rate claim one tick of their clock.
 const SHORTEST_S: f64 = 0.001;
-/// How long a look into the sink waits.
-const PULL: Duration = Duration::from_millis(50);
 
 /// The video can't be read, or not further.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,9 +57,7 @@ pub(crate) enum Next {
 /// A video that is being decoded. Dropping it ends the decoder.
 #[derive(Debug)]
 pub(crate) struct Video {
-    path: PathBuf,
-    pipeline: Pipeline,
-    silence: Duration,
+    feed: Feed,
     format: Option<Format>,
     frames: u64,
     /// Running time of the first frame, seconds.
@@ -67,7 +65,6 @@ pub(crate) struct Video {
     /// Time of the newest frame from the first, seconds.
     newest_s: f64,
     duration_s: Option<f64>,
-    trouble: Option<(Instant, Trouble)>,
 }
 
 impl Video {
@@ -78,18 +75,8 @@ impl Video {
     }
 
     fn start(path: &Path, silence: Duration) -> Result<Self, Unreadable> {
-        let pipeline = Pipeline::start(path)?;
-        Ok(Self {
-            path: path.to_path_buf(),
-            pipeline,
-            silence,
-            format: None,
-            frames: 0,
-            first_s: None,
-            newest_s: 0.0,
-            duration_s: None,
-            trouble: None,
-        })
+        let feed = Feed::new(path, Pipeline::start(path)?, silence);
+        Ok(Self { feed, format: None, frames: 0, first_s: None, newest_s: 0.0, duration_s: None })
     }
 
     /// Length in seconds as the container says, once the first frame is there.
@@ -99,61 +86,19 @@ impl Video {
 
     /// Waits for the next frame. After an error or the end nothing more comes.
     pub(crate) fn next(&mut self, stop: &Stop) -> Result<Next, Unreadable> {
-        let began = Instant::now();
-        loop {
-            if stop.is_cancelled() {
-                if began.elapsed() > SLOW {
-                    self.pipeline.leave();
-                }
-                return Ok(Next::Stopped);
-            }
-            if let Some(sample) = self.pipeline.pull(PULL) {
-                return self.frame(&sample).map(|frame| Next::Frame(Box::new(frame)));
-            }
-            if self.trouble.is_none() {
-                self.trouble = self.pipeline.trouble().map(|trouble| (Instant::now(), trouble));
-            }
-            let ended = self.pipeline.ended();
-            match &self.trouble {
-                // Nothing was decoded: nothing is on its way either.
-                Some((_, trouble)) if self.frames == 0 && !self.pipeline.has_video() => {
-                    return Err(trouble.sentence(&self.path, None));
-                }
-                Some((since, trouble)) if ended || since.elapsed() > AFTER_ERROR || began.elapsed() > self.silence => {
-                    return Err(trouble.sentence(&self.path, self.newest()));
-                }
-                Some(_) => {}
-                None if ended => return self.end(),
-                None if began.elapsed() > self.silence => {
-                    self.pipeline.leave();
-                    return Err(trouble::silence(&self.path, self.silence, self.newest()));
-                }
-                None => {}
-            }
+        let progress = Progress { pieces: self.frames, newest_s: self.first_s.map(|_| self.newest_s) };
+        match self.feed.next(stop, progress)? {
+            Fed::Sample(sample) => self.frame(&sample).map(|frame| Next::Frame(Box::new(frame))),
+            Fed::End => self.feed.check_end(progress, self.duration_s).map(|()| Next::End),
+            Fed::Stopped => Ok(Next::Stopped),
         }
-    }
-
-    /// Time of the newest frame, if there was one.
-    fn newest(&self) -> Option<f64> {
-        self.first_s.map(|_| self.newest_s)
-    }
-
-    fn end(&self) -> Result<Next, Unreadable> {
-        if self.frames == 0 {
-            return Err(trouble::no_picture(&self.path));
-        }
-        // A demuxer takes the end of the file for the end of the video.
-        if boxes::is_cut_off(&self.path) {
-            return Err(trouble::cut_off(&self.path, self.newest_s, self.duration_s));
-        }
-        Ok(Next::End)
     }
 
     fn frame(&mut self, sample: &gstreamer::Sample) -> Result<Frame, Unreadable> {
-        let unusable = |why: &str| trouble::unusable_frame(&self.path, why);
+        let unusable = |why: &str| trouble::unusable_frame(self.feed.path(), why);
         let caps = sample.caps().ok_or_else(|| unusable("it comes without a format"))?;
         if !self.format.as_ref().is_some_and(|format| format.is(caps)) {
-            let orientation = self.pipeline.orientation();
+            let orientation = self.feed.pipeline.orientation();
             self.format = Some(Format::new(caps, orientation).map_err(|why| unusable(&why))?);
         }
         let format = self.format.as_ref().ok_or_else(|| unusable("it comes without a format"))?;
@@ -174,7 +119,7 @@ impl Video {
             }
         };
         if self.frames == 0 {
-            self.duration_s = self.pipeline.duration_s();
+            self.duration_s = self.feed.pipeline.duration_s();
         }
         let frame = Frame::new(buffer, format, self.frames, pts_s, length_s).map_err(|why| unusable(&why))?;
         self.frames += 1;

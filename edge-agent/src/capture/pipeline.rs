@@ -1,4 +1,5 @@
-//! The GStreamer pipeline of a file: `filesrc ! decodebin ! videoconvert ! appsink`.
+//! The GStreamer pipelines: of a whole file, `filesrc ! decodebin ! videoconvert ! appsink`; of a file that is taken apart
+//! and not decoded, `filesrc ! parsebin ! appsink`; and of parts that are handed in, `queue ! decodebin ! ...`.
 //!
 //! `videoconvert` passes on what the sink takes as it is; it only works for formats that the sink does not take
 //! (10 bit, 4:2:2, RGB). The sink answers the decoder's question for memory so that padded rows need no copy.
@@ -21,6 +22,8 @@ use std::time::Duration;
 
 /// Decoded frames that wait in the sink.
 const SINK_FRAMES: u32 = 2;
+/// Undecoded frames that wait in the sink.
+const SINK_UNITS: u32 = 64;
 /// Most threads of a software decoder: each holds frames.
 const DECODER_THREADS: usize = 2;
 /// Debian's package with the elements that every file needs.
@@ -61,36 +64,86 @@ pub(super) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Begins to decode.
+    /// Begins to decode a file.
     pub(super) fn start(path: &Path) -> Result<Self, Unreadable> {
         init()?;
-        let source = element("filesrc", "libgstreamer1.0-0")?;
-        source.set_property("location", path);
+        Self::decoding(&file_source(path)?)?.play(path)
+    }
+
+    /// Begins to take a file apart: its sink gives what a decoder would be given.
+    pub(super) fn apart(path: &Path) -> Result<Self, Unreadable> {
+        init()?;
+        let source = file_source(path)?;
+        let parser = element("parsebin", BASE_PACKAGE)?;
+        element("appsink", BASE_PACKAGE)?;
+        let sink = AppSink::builder().sync(false).qos(false).max_buffers(SINK_UNITS).enable_last_sample(false).build();
+        let this = Self::new(sink)?;
+        let built =
+            this.pipeline.add_many([&source, &parser, this.sink.upcast_ref()]).and_then(|()| source.link(&parser));
+        built.map_err(|error| trouble::internal(&error.to_string()))?;
+        take_first_video(&parser, this.entrance()?, &this.streams);
+        only_decode_video(&parser);
+        this.play(path)
+    }
+
+    /// A decoder of what is pushed out of the returned pad, in the format `caps`; `path` is where that comes from. What
+    /// is pushed waits in a queue without a limit.
+    pub(super) fn of_parts(path: &Path, caps: &gstreamer::Caps) -> Result<(Self, gstreamer::Pad), Unreadable> {
+        init()?;
+        let queue = element("queue", "libgstreamer1.0-0")?;
+        queue.set_property("max-size-buffers", 0u32);
+        queue.set_property("max-size-bytes", 0u32);
+        queue.set_property("max-size-time", 0u64);
+        let this = Self::decoding(&queue)?;
+        // It is emptied and filled again and again.
+        this.sink.set_property("async", false);
+        let this = this.play(path)?;
+        let entrance = queue.static_pad("sink").ok_or_else(|| trouble::internal("queue has no sink"))?;
+        let pad = gstreamer::Pad::builder(gstreamer::PadDirection::Src).name("parts").build();
+        let linked = pad.set_active(true).map_err(|error| error.to_string());
+        linked
+            .and_then(|()| pad.link(&entrance).map(|_| ()).map_err(|error| error.to_string()))
+            .map_err(|why| trouble::internal(&why))?;
+        pad.push_event(gstreamer::event::StreamStart::new("parts"));
+        pad.push_event(gstreamer::event::Caps::new(caps));
+        Ok((this, pad))
+    }
+
+    /// What decodes what `source` gives.
+    fn decoding(source: &Element) -> Result<Self, Unreadable> {
         let decoder = element("decodebin", BASE_PACKAGE)?;
         let convert = element("videoconvert", BASE_PACKAGE)?;
-        let sink = sink()?;
+        let this = Self::new(sink()?)?;
+        let built = this
+            .pipeline
+            .add_many([source, &decoder, &convert, this.sink.upcast_ref()])
+            .and_then(|()| source.link(&decoder))
+            .and_then(|()| convert.link(&this.sink));
+        built.map_err(|error| trouble::internal(&error.to_string()))?;
+        let entrance = convert.static_pad("sink").ok_or_else(|| trouble::internal("videoconvert has no sink"))?;
+        take_first_video(&decoder, entrance, &this.streams);
+        only_decode_video(&decoder);
+        this.pipeline.connect_deep_element_added(|_, _, element| limit_threads(element));
+        Ok(this)
+    }
 
+    fn new(sink: AppSink) -> Result<Self, Unreadable> {
         let pipeline = gstreamer::Pipeline::new();
         let bus = pipeline.bus().ok_or_else(|| trouble::internal("the pipeline has no bus"))?;
-        let built = pipeline
-            .add_many([&source, &decoder, &convert, sink.upcast_ref()])
-            .and_then(|()| source.link(&decoder))
-            .and_then(|()| convert.link(&sink));
-        built.map_err(|error| trouble::internal(&error.to_string()))?;
+        Ok(Self { pipeline, bus, sink, streams: Arc::default(), missing: None, hangs: false })
+    }
 
-        let streams = Arc::new(Streams::default());
-        let entrance = convert.static_pad("sink").ok_or_else(|| trouble::internal("videoconvert has no sink"))?;
-        take_first_video(&decoder, entrance, &streams);
-        only_decode_video(&decoder);
-        pipeline.connect_deep_element_added(|_, _, element| limit_threads(element));
-
-        let mut this = Self { pipeline, bus, sink, streams, missing: None, hangs: false };
+    fn play(mut self, path: &Path) -> Result<Self, Unreadable> {
         // A failure here has left its reason on the bus.
-        if this.pipeline.set_state(gstreamer::State::Playing).is_err() {
-            let trouble = this.trouble().unwrap_or_else(|| Trouble::other("the decoder does not start"));
+        if self.pipeline.set_state(gstreamer::State::Playing).is_err() {
+            let trouble = self.trouble().unwrap_or_else(|| Trouble::other("the decoder does not start"));
             return Err(trouble.sentence(path, None));
         }
-        Ok(this)
+        Ok(self)
+    }
+
+    fn entrance(&self) -> Result<gstreamer::Pad, Unreadable> {
+        self.sink.static_pad("sink").ok_or_else(|| trouble::internal("appsink has no sink"))
     }
 
     /// The next decoded frame, if one comes within `wait`.
@@ -178,6 +231,12 @@ impl Drop for Pipeline {
     }
 }
 
+fn file_source(path: &Path) -> Result<Element, Unreadable> {
+    let source = element("filesrc", "libgstreamer1.0-0")?;
+    source.set_property("location", path);
+    Ok(source)
+}
+
 fn element(factory: &str, package: &str) -> Result<Element, Unreadable> {
     gstreamer::ElementFactory::make(factory).build().map_err(|_| Unreadable {
         why: format!("GStreamer's element {factory} is missing; install it: apt-get install {package}"),
@@ -227,7 +286,8 @@ fn take_first_video(decoder: &Element, entrance: gstreamer::Pad, streams: &Arc<S
         let is_video = pad
             .current_caps()
             .or_else(|| pad.allowed_caps())
-            .is_some_and(|caps| caps.structure(0).is_some_and(|structure| structure.name() == "video/x-raw"));
+            .and_then(|caps| Some(caps.structure(0)?.name().to_string()))
+            .is_some_and(|name| name.starts_with("video/") || name.starts_with("image/"));
         if is_video && !entrance.is_linked() {
             match pad.link(&entrance) {
                 Ok(_) => known.linked.store(true, Ordering::Release),

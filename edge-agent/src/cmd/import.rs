@@ -54,6 +54,10 @@ pub(crate) struct ImportArgs {
     /// flat_clip, ring_clamp, lapel_clip ...
     #[arg(long, value_name = "TYPE")]
     mount: Option<String>,
+    /// Decode few frames, as `inspect --skim` does; where another program works on the data directory, its own
+    /// `detect.skim` counts
+    #[arg(long)]
+    skim: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -107,6 +111,7 @@ pub(crate) fn run(global: &Global, args: &ImportArgs) -> anyhow::Result<()> {
             ("session.equipment_type", args.equipment.clone()),
             ("session.camera_model", args.camera.clone()),
             ("session.mount_type", args.mount.clone()),
+            ("detect.skim", args.skim.then(|| "true".to_owned())),
         ])?
         .value;
     let found = scan::expand(&args.paths);

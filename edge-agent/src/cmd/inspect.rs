@@ -1,13 +1,13 @@
 //! `fieldeye-agent inspect`: looks at one video and shows what it found. Needs no configuration and no service.
 
-use crate::analysis::findings::{Finding, Identity, Outcome};
+use crate::analysis::findings::{Finding, Identity, Outcome, SkimOutcome};
 use crate::analysis::{self, Look, LookError};
 use crate::capture;
 use crate::cli::Global;
 use crate::cmd::LookArgs;
 use crate::jobs::content;
 use crate::model::{self, LoadedModel};
-use crate::report::{Collector, Folder, Inspection, Model};
+use crate::report::{Collector, Folder, Inspection, Model, Skim};
 use clap::Args;
 use fieldeye_base::console;
 use fieldeye_base::exit::{Exit, Failure};
@@ -23,6 +23,10 @@ pub(crate) struct InspectArgs {
     /// Folder for the report, the pictures and the JSON
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Decode few frames: faster on recordings with a key frame every second or two, and pauses may differ by some
+    /// hundredths of a second
+    #[arg(long)]
+    skim: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -42,7 +46,8 @@ pub(crate) fn run(global: &Global, args: &InspectArgs) -> anyhow::Result<()> {
     let progress = Progress::new();
     let identity = Identity::File(digest(&args.file)?);
     let mut collector = Collector::new(file_name(&args.file), about(&model), folder);
-    let look = Look { source: args.file.clone(), identity, model, rate_hz: config.detect.rate_hz };
+    let (rate_hz, skim) = (config.detect.rate_hz, config.detect.skim || args.skim);
+    let look = Look { source: args.file.clone(), identity, model, rate_hz, skim };
     let looked = analysis::look(&look, &Stop::new(), &mut |finding| {
         progress.show(&finding);
         collector.take(finding)
@@ -54,6 +59,9 @@ pub(crate) fn run(global: &Global, args: &InspectArgs) -> anyhow::Result<()> {
         Err(LookError::Unreadable { why, seen: Some(outcome) }) => (*outcome, Some(why)),
         Err(error) => return Err(error.into_error()),
     };
+    if let Some(SkimOutcome::Refused(why)) = &outcome.skim {
+        console::complain(&format!("{} can't be skimmed, every frame was looked at: {why}", args.file.display()));
+    }
     let (inspection, folder) = collector.finish(&outcome, broken_off.as_deref(), peak_rss_mb());
     if let Some(folder) = &folder {
         folder.finish(&inspection)?;
@@ -183,6 +191,9 @@ fn show(inspection: &Inspection, outcome: &Outcome, folder: Option<&Folder>) {
         "looked at in {:.1} s ({speed:.0} times real time) with {} {}",
         timing.wall_s, model.name, model.version
     ));
+    if let Some(Skim { decoded, of, refused: None }) = &inspection.skim {
+        console::say(&format!("skimmed: {decoded} of {of} frames decoded"));
+    }
     if let Some(folder) = folder {
         console::say(&format!("report: {}", folder.report().display()));
     }

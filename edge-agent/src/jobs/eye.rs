@@ -21,6 +21,10 @@ pub(crate) trait Eye: Send {
     fn model(&mut self) -> Result<ModelRef, Failure>;
     /// How often the detector looks, per second of video.
     fn rate_hz(&self) -> f64;
+    /// Whether it decodes only what a search for pauses needs.
+    fn skims(&self) -> bool {
+        false
+    }
     /// Goes through a file; call after [`Eye::model`] said yes.
     fn look(
         &mut self,
@@ -39,14 +43,16 @@ pub(crate) struct Analysis {
     folder: Option<PathBuf>,
     runtime: RuntimeConfig,
     rate_hz: f64,
+    skim: bool,
     loaded: Option<LoadedModel>,
 }
 
 impl Analysis {
     /// Looks as configured: with the model of a folder, or with the built-in one.
     pub(crate) fn new(config: &Config) -> Result<Self, Failure> {
-        let runtime = config.detect.runtime_config()?;
-        Ok(Self { folder: config.model.path.clone(), runtime, rate_hz: config.detect.rate_hz, loaded: None })
+        let (runtime, detect) = (config.detect.runtime_config()?, &config.detect);
+        let folder = config.model.path.clone();
+        Ok(Self { folder, runtime, rate_hz: detect.rate_hz, skim: detect.skim, loaded: None })
     }
 
     fn load(&mut self) -> Result<&LoadedModel, Failure> {
@@ -66,6 +72,10 @@ impl Eye for Analysis {
         self.rate_hz
     }
 
+    fn skims(&self) -> bool {
+        self.skim
+    }
+
     fn look(
         &mut self,
         file: &Path,
@@ -73,9 +83,9 @@ impl Eye for Analysis {
         stop: &Stop,
         sink: Sink<'_>,
     ) -> Result<Outcome, LookError<StoreError>> {
-        let rate_hz = self.rate_hz;
+        let (rate_hz, skim) = (self.rate_hz, self.skim);
         let model = self.load().map_err(|failure| LookError::Model { why: failure.to_string() })?.clone();
-        analysis::look(&Look { source: file.to_owned(), identity, model, rate_hz }, stop, sink)
+        analysis::look(&Look { source: file.to_owned(), identity, model, rate_hz, skim }, stop, sink)
     }
 
     fn rest(&mut self) {

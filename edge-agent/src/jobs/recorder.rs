@@ -337,7 +337,7 @@ mod tests {
     }
 
     fn outcome() -> Outcome {
-        Outcome { source: info(), frames: 600, duration_s: 20.0, timing: Timing::default(), complete: true }
+        Outcome { source: info(), frames: 600, skim: None, duration_s: 20.0, timing: Timing::default(), complete: true }
     }
 
     fn open(dir: &tempfile::TempDir) -> Store {

@@ -226,8 +226,10 @@ impl Worker {
             Ok(None) => return Ok(Attempt::Stopped),
             Err(error) => return Ok(unreadable(format!("{}: {error}", job.path))),
         };
-        let looked_with = looked_with(&model, self.eye.rate_hz());
-        if let Some(known) = self.known(&content.sha256, &looked_with)? {
+        let whole = looked_with(&model, self.eye.rate_hz(), false);
+        let looked_with = looked_with(&model, self.eye.rate_hz(), self.eye.skims());
+        // A skim adds nothing to a whole look; a whole look replaces a skim.
+        if let Some(known) = self.known(&content.sha256, &[&looked_with, &whole])? {
             return self.already_known(job, &content, known);
         }
         let facts = self.facts(job, &content.sha256)?;
@@ -299,10 +301,11 @@ impl Worker {
     }
 
     /// The session of a content that was looked at to the end by the same program with the same model.
-    fn known(&self, content: &Digest, looked_with: &str) -> Result<Option<Known>, StoreError> {
+    fn known(&self, content: &Digest, looked_with: &[&str]) -> Result<Option<Known>, StoreError> {
         let content = *content;
         let known = self.store.read_blocking("look a content up", move |db| sessions::of_content(db, &content))?;
-        Ok(known.filter(|known| known.status == Status::Closed && known.looked_with.as_deref() == Some(looked_with)))
+        let suits = |with: &str| looked_with.contains(&with);
+        Ok(known.filter(|known| known.status == Status::Closed && known.looked_with.as_deref().is_some_and(suits)))
     }
 
     /// Nothing is to be looked at; but what a person says about it now counts.
@@ -348,9 +351,10 @@ impl Worker {
 }
 
 /// Program, model and settings: what looks differently may find something else.
-fn looked_with(model: &ModelRef, rate_hz: f64) -> String {
+fn looked_with(model: &ModelRef, rate_hz: f64, skims: bool) -> String {
     let ModelRef { name, version, sha256 } = model;
-    format!("fieldeye-agent {}, {name} {version} {sha256}, {rate_hz} Hz", env!("CARGO_PKG_VERSION"))
+    let skimmed = if skims { ", skimmed" } else { "" };
+    format!("fieldeye-agent {}, {name} {version} {sha256}, {rate_hz} Hz{skimmed}", env!("CARGO_PKG_VERSION"))
 }
 
 fn found(content: &Content, summary: &Summary, message: Option<String>) -> Found {

@@ -1,8 +1,8 @@
 //! From findings to an inspection.
 
 use super::folder::Folder;
-use super::inspection::{Defect, Gap, Inspection, Model, Pause, Picture, Span, Timing};
-use crate::analysis::findings::{DefectFound, Finding, Keyframe, Outcome, PauseFound};
+use super::inspection::{Defect, Gap, Inspection, Model, Pause, Picture, Skim, Span, Timing};
+use crate::analysis::findings::{DefectFound, Finding, Keyframe, Outcome, PauseFound, SkimOutcome};
 use fieldeye_base::exit::Failure;
 
 /// Takes findings as they come; pictures go to the folder at once, so that memory stays small.
@@ -45,9 +45,13 @@ impl Collector {
         peak_rss_mb: Option<f64>,
     ) -> (Inspection, Option<Folder>) {
         let it = &mut self.inspection;
-        let Outcome { source, frames, duration_s, timing, .. } = outcome;
+        let Outcome { source, frames, duration_s, timing, skim, .. } = outcome;
         (it.width, it.height, it.fps) = (source.width, source.height, rounded(source.fps));
         (it.frames, it.duration_s) = (*frames, *duration_s);
+        it.skim = skim.as_ref().map(|skim| match skim {
+            SkimOutcome::Decoded(decoded) => Skim { decoded: *decoded, of: *frames, refused: None },
+            SkimOutcome::Refused(why) => Skim { decoded: *frames, of: *frames, refused: Some(why.clone()) },
+        });
         if let Some(reason) = broken_off {
             let end_s = source.duration_s.unwrap_or(*duration_s).max(*duration_s);
             it.gaps.push(Gap { start_s: *duration_s, end_s: rounded(end_s), reason: reason.to_owned() });

@@ -18,6 +18,9 @@ pub(crate) struct Inspection {
     pub(crate) fps: f64,
     pub(crate) duration_s: f64,
     pub(crate) frames: u64,
+    /// Only there when it was to be skimmed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) skim: Option<Skim>,
     pub(crate) pauses: Vec<Pause>,
     pub(crate) idle: Vec<Span>,
     pub(crate) defects: Vec<Defect>,
@@ -26,6 +29,18 @@ pub(crate) struct Inspection {
     pub(crate) gaps: Vec<Gap>,
     pub(crate) model: Model,
     pub(crate) timing: Timing,
+}
+
+/// How much of a video a skim decoded.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Skim {
+    /// Frames decoded, those that were decoded twice counted twice.
+    pub(crate) decoded: u64,
+    /// Frames of the video.
+    pub(crate) of: u64,
+    /// Only there when every frame was looked at all the same: why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) refused: Option<String>,
 }
 
 /// The camera was held on something.
@@ -119,6 +134,7 @@ impl Inspection {
             fps: 0.0,
             duration_s: 0.0,
             frames: 0,
+            skim: None,
             pauses: Vec::new(),
             idle: Vec::new(),
             defects: Vec::new(),

@@ -10,4 +10,4 @@ mod page;
 
 pub(crate) use collect::Collector;
 pub(crate) use folder::Folder;
-pub(crate) use inspection::{Inspection, Model};
+pub(crate) use inspection::{Inspection, Model, Skim};

@@ -124,9 +124,9 @@ mod tests {
             for ((x, y), (w, h)) in &parts {
                 proptest::prop_assert!(*w > 0 && *h > 0 && x + w <= width && y + h <= height);
             }
-            let reach = |end: fn(&((u32, u32), (u32, u32))) -> u32| parts.iter().map(end).max();
-            proptest::prop_assert_eq!(reach(|((x, _), (w, _))| x + w), Some(width));
-            proptest::prop_assert_eq!(reach(|((_, y), (_, h))| y + h), Some(height));
+            let right = parts.iter().map(|((x, _), (w, _))| x + w).max();
+            let bottom = parts.iter().map(|((_, y), (_, h))| y + h).max();
+            proptest::prop_assert_eq!((right, bottom), (Some(width), Some(height)));
         }
     }
 }

@@ -130,6 +130,28 @@ impl Step {
     }
 }
 
+/// Most steps that a movement is spread over.
+const SPREAD_STEPS: f64 = 512.0;
+
+/// A movement from `from_s` to `to_s` in equal steps of about `every_s`.
+fn spread(from_s: f64, to_s: f64, every_s: f64, whole: GlobalMotion) -> impl Iterator<Item = (f64, GlobalMotion)> {
+    let steps = ((to_s - from_s) / every_s.max(1e-3)).round().clamp(1.0, SPREAD_STEPS);
+    let steps = if whole.cut || whole.confidence < GlobalMotion::LOST || !steps.is_finite() { 1.0 } else { steps };
+    let share = 1.0 / steps as f32;
+    let part = GlobalMotion {
+        dx: whole.dx * share,
+        dy: whole.dy * share,
+        rotation: whole.rotation * share,
+        zoom: 1.0 + (whole.zoom - 1.0) * share,
+        ..whole
+    };
+    // The last step ends exactly where the frame is.
+    (1..=steps as u32).map(move |step| {
+        let left = f64::from(step) / steps;
+        (if f64::from(step) >= steps { to_s } else { from_s + left * (to_s - from_s) }, part)
+    })
+}
+
 /// Distance from the hold at which a frame is not kept, because the camera may be leaving, px at [`LONG_SIDE`].
 const KEEP_WITHIN: f64 = 12.0;
 
@@ -167,6 +189,17 @@ impl PauseFinder {
     /// Takes the frame shown at `pts_s` seconds. A frame whose time isn't later than that of the frame before, or
     /// isn't a number, is ignored; so is a plane that isn't whole.
     pub fn push(&mut self, pts_s: f64, luma: LumaView<'_>) -> Step {
+        self.take(pts_s, luma, None)
+    }
+
+    /// Takes the frame shown at `pts_s` seconds after a stretch of which nothing was seen, but in which the camera is
+    /// known to have stayed where it was: the movement since the frame before is spread over steps of `every_s` seconds.
+    /// A movement that can't be measured, or is a cut, is a jump all the same.
+    pub fn push_after_rest(&mut self, pts_s: f64, luma: LumaView<'_>, every_s: f64) -> Step {
+        self.take(pts_s, luma, Some(every_s))
+    }
+
+    fn take(&mut self, pts_s: f64, luma: LumaView<'_>, spread_s: Option<f64>) -> Step {
         let last_s = self.last_s;
         if !pts_s.is_finite() || last_s.is_some_and(|last| pts_s <= last) || !luma.is_whole() {
             return Step::ignored(self.moving());
@@ -174,7 +207,15 @@ impl PauseFinder {
         self.last_s = Some(pts_s);
         let motion = self.meter.push(luma);
         let sharpness = sharpness(luma);
-        self.path.push(pts_s, &motion, self.meter.texture(), (luma.width, luma.height));
+        let (texture, size) = (self.meter.texture(), (luma.width, luma.height));
+        match (spread_s, last_s) {
+            (Some(every_s), Some(last_s)) => {
+                for (at_s, part) in spread(last_s, pts_s, every_s, motion) {
+                    self.path.push(at_s, &part, texture, size);
+                }
+            }
+            _ => self.path.push(pts_s, &motion, texture, size),
+        }
         let mut events = Vec::new();
         self.judge(false, &mut events);
         // A copy taken in the step that ends a pause would replace the one that belongs to it.

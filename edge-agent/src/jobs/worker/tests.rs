@@ -53,7 +53,7 @@ fn info() -> SourceInfo {
 }
 
 fn outcome(complete: bool) -> Outcome {
-    Outcome { source: info(), frames: 600, duration_s: 20.0, timing: Timing::default(), complete }
+    Outcome { source: info(), frames: 600, skim: None, duration_s: 20.0, timing: Timing::default(), complete }
 }
 
 fn pause(identity: Identity, start_s: f64) -> Finding {
