@@ -17,7 +17,7 @@ if [ ! -e "$library" ]; then
     exit 1
   }
   mkdir -p "$folder"
-  parts=$(mktemp -d "$folder/part.XXXXXX")
+  parts=$(mktemp -d -p "$folder")
   trap 'rm -rf "$parts"' EXIT
   python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
     --dest "$parts" "onnxruntime==$version" >&2

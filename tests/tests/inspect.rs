@@ -98,7 +98,9 @@ fn json_has_the_promised_fields() {
     ];
     assert_eq!(sorted(&keys(&seen["timing"])), sorted(&timing));
     for name in timing {
-        assert!(number(&seen["timing"][name]) > 0.0, "{name}: {}", seen["timing"]);
+        // Some take less than half a millisecond.
+        let least = if ["postprocess_s", "store_s"].contains(&name) { 0.0 } else { 0.001 };
+        assert!(number(&seen["timing"][name]) >= least, "{name}: {}", seen["timing"]);
     }
     assert_eq!(seen["model"]["runtime"], "tract");
     assert_eq!(seen["pauses"][0]["keyframe"], "keyframes/p001.jpg");

@@ -266,14 +266,50 @@ impl<'a> PictureView<'a> {
 
     /// The whole picture as shown: red, green and blue of every pixel, rows from the top.
     pub fn to_rgb(&self) -> Vec<u8> {
-        let (width, height) = self.displayed_size();
-        let mut rgb = Vec::with_capacity(width as usize * height as usize * 3);
-        for y in 0..height {
-            for x in 0..width {
-                rgb.extend_from_slice(&self.rgb_pixel(x, y));
+        let (w, h) = (self.width as usize, self.height as usize);
+        let mut stored = vec![0u8; w * h * 3];
+        let (mut us, mut vs, mut half) = (vec![0.0; w], vec![0.0; w], Vec::new());
+        let [first, second, third] = self.planes;
+        for (y, out) in stored.chunks_exact_mut(w * 3).enumerate() {
+            let line = &first.data[y * first.stride..];
+            let pixels = out.as_chunks_mut::<3>().0;
+            match self.layout {
+                Layout::Rgb24 => {
+                    out.copy_from_slice(&line[..w * 3]);
+                    continue;
+                }
+                Layout::Gray8 => {
+                    for (pixel, &luma) in pixels.iter_mut().zip(line) {
+                        *pixel = [luma; 3];
+                    }
+                    continue;
+                }
+                Layout::I420 => {
+                    chroma_row(second, (1, 0), (w, h), y, &mut half, &mut us);
+                    chroma_row(third, (1, 0), (w, h), y, &mut half, &mut vs);
+                }
+                Layout::Nv12 => {
+                    chroma_row(second, (2, 0), (w, h), y, &mut half, &mut us);
+                    chroma_row(second, (2, 1), (w, h), y, &mut half, &mut vs);
+                }
+            }
+            for (((pixel, &luma), &u), &v) in pixels.iter_mut().zip(line).zip(&us).zip(&vs) {
+                *pixel = self.matrix.rgb(f32::from(luma), u, v).map(|value| (value + 0.5) as u8);
             }
         }
-        rgb
+        if self.orientation == Orientation::default() { stored } else { self.turned(&stored) }
+    }
+
+    /// Pixels as stored, put as they are shown.
+    fn turned(&self, stored: &[u8]) -> Vec<u8> {
+        let (width, height) = self.displayed_size();
+        let mut shown = Vec::with_capacity(stored.len());
+        for (x, y) in (0..height).flat_map(|y| (0..width).map(move |x| (x, y))) {
+            let (sx, sy) = self.orientation.to_stored(x as f32, y as f32, self.width, self.height);
+            let at = (sy as usize * self.width as usize + sx as usize) * 3;
+            shown.extend_from_slice(&stored[at..at + 3]);
+        }
+        shown
     }
 
     /// Bilinear sample of one channel of a plane whose pixels are `step` bytes apart and halved `shift` times.
@@ -292,6 +328,28 @@ impl<'a> PictureView<'a> {
         let upper = at(x0, y0) + (at(x1, y0) - at(x0, y0)) * fx;
         let lower = at(x0, y1) + (at(x1, y1) - at(x0, y1)) * fx;
         upper + (lower - upper) * fy
+    }
+}
+
+/// Row `y` of a channel of halved chroma, at the full width: linear between the centres of its samples, edges repeated.
+fn chroma_row(
+    plane: Plane<'_>,
+    (step, channel): (usize, usize),
+    (width, height): (usize, usize),
+    y: usize,
+    half: &mut Vec<f32>,
+    out: &mut [f32],
+) {
+    let (columns, rows) = (width.div_ceil(2), height.div_ceil(2));
+    // An even row lies a quarter of a sample above the centre of its own, an odd one below.
+    let other = if y % 2 == 0 { (y / 2).saturating_sub(1) } else { (y / 2 + 1).min(rows - 1) };
+    let (near, far) = (&plane.data[y / 2 * plane.stride + channel..], &plane.data[other * plane.stride + channel..]);
+    half.clear();
+    let samples = near.iter().step_by(step).zip(far.iter().step_by(step)).take(columns);
+    half.extend(samples.map(|(&near, &far)| 0.75 * f32::from(near) + 0.25 * f32::from(far)));
+    for (x, value) in out.iter_mut().enumerate() {
+        let other = if x % 2 == 0 { (x / 2).saturating_sub(1) } else { (x / 2 + 1).min(columns - 1) };
+        *value = 0.75 * half[x / 2] + 0.25 * half[other];
     }
 }
 
@@ -363,6 +421,35 @@ mod tests {
         assert_eq!(reds(false, 2), [[120, 110, 100], [20, 10, 0]]);
         assert_eq!(reds(false, 3), [[20, 120], [10, 110], [0, 100]]);
         assert_eq!(reds(true, 0), [[20, 10, 0], [120, 110, 100]]);
+    }
+
+    #[test]
+    fn the_whole_is_all_its_pixels() {
+        let (w, h) = (13usize, 9usize);
+        let noise = |length: usize, seed: usize| (0..length).map(|n| (n * seed % 251) as u8).collect::<Vec<u8>>();
+        let (luma, u, v) = (noise(w * h, 37), noise(7 * 5, 91), noise(7 * 5, 53));
+        let uv: Vec<u8> = u.iter().zip(&v).flat_map(|(u, v)| [*u, *v]).collect();
+        for turn in 0..8u8 {
+            let orientation = Orientation { mirrored: turn >= 4, quarter_turns: turn % 4 };
+            let kinds = [
+                (Layout::I420, vec![(luma.clone(), w), (u.clone(), 7), (v.clone(), 7)]),
+                (Layout::Nv12, vec![(luma.clone(), w), (uv.clone(), 14)]),
+                (Layout::Gray8, vec![(luma.clone(), w)]),
+                (Layout::Rgb24, vec![(noise(w * h * 3, 29), w * 3)]),
+            ];
+            for (layout, planes) in kinds {
+                let picture = Picture::new(layout, (13, 9), planes, Colour::BT709, orientation).expect("valid");
+                let (view, rgb) = (picture.view(), picture.view().to_rgb());
+                let (width, height) = view.displayed_size();
+                assert_eq!(rgb.len(), w * h * 3);
+                for (x, y) in (0..height).flat_map(|y| (0..width).map(move |x| (x, y))) {
+                    let at = ((y * width + x) * 3) as usize;
+                    let one = view.rgb_pixel(x, y);
+                    let off = one.iter().zip(&rgb[at..]).map(|(a, b)| a.abs_diff(*b)).max();
+                    assert!(off <= Some(1), "{layout:?} {orientation:?} at {x},{y}: {one:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub(super) struct Job {
     pub(super) shot: Arc<Shot>,
     /// The pause whose keyframe it is.
     pub(super) pause: Option<RecordId>,
+    /// It shows what the shot before it showed: what was seen there is seen here, without a look.
+    pub(super) unchanged: bool,
 }
 
 /// What the detector said.
@@ -57,14 +59,22 @@ impl<'scope> Bench<'scope> {
         let (jobs, inbox) = sync_channel::<Job>(DEPTH);
         let (outbox, answers) = sync_channel::<Answer>(DEPTH);
         let work = move || {
+            // What was seen last, and not on a keyframe, which comes late.
+            let mut last: Option<Vec<Detection>> = None;
             for job in inbox {
                 if stop.is_cancelled() {
                     break;
                 }
-                let (seen, spent) = match detect(&job.shot.picture.view()) {
+                let again = last.clone().filter(|_| job.unchanged);
+                let looked =
+                    again.map_or_else(|| detect(&job.shot.picture.view()), |seen| Ok((seen, Spent::default())));
+                let (seen, spent) = match looked {
                     Ok((found, spent)) => (Ok(found), spent),
                     Err(error) => (Err(error), Spent::default()),
                 };
+                if job.pause.is_none() {
+                    last = seen.as_ref().ok().cloned();
+                }
                 if outbox.send(Answer { job, seen, spent }).is_err() {
                     break;
                 }
@@ -119,9 +129,12 @@ impl<'scope> Bench<'scope> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fieldeye_protocol::digest::Digest;
+    use fieldeye_protocol::record::RecordKind;
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     fn job(pts_s: f64) -> Job {
-        Job { shot: Arc::new(Shot::blank(pts_s)), pause: None }
+        Job { shot: Arc::new(Shot::blank(pts_s)), pause: None, unchanged: false }
     }
 
     #[test]
@@ -139,6 +152,35 @@ mod tests {
                 order.push(answer.job.shot.pts_s);
             }
             assert_eq!(order, [0.0, 1.0, 2.0, 3.0, 4.0]);
+        });
+    }
+
+    #[test]
+    fn what_is_unchanged_is_not_looked_at() {
+        let (stop, looks) = (Stop::new(), AtomicU32::new(0));
+        let detect = |_: &PictureView<'_>| {
+            let confidence = looks.fetch_add(1, Ordering::Relaxed) as f32;
+            let found = Detection { class_id: 0, confidence, x: 0.0, y: 0.0, width: 1.0, height: 1.0 };
+            Ok((vec![found], Spent::default()))
+        };
+        std::thread::scope(|scope| {
+            let mut bench = Bench::start(scope, detect, &stop).expect("started");
+            let keyframe =
+                Job { pause: Some(RecordId::derived(&Digest::of(b"a clip"), &RecordKind::Pause, 0, "")), ..job(1.0) };
+            let again = |pts_s| Job { unchanged: true, ..job(pts_s) };
+            let mut seen = Vec::new();
+            for job in [again(0.0), keyframe, again(2.0), job(3.0), again(4.0)] {
+                seen.extend(bench.submit(job).expect("it lives"));
+            }
+            while let Some(answer) = bench.take().expect("it lives") {
+                seen.push(answer);
+            }
+            let told: Vec<f32> = seen.iter().map(|answer| answer.seen.as_ref().expect("seen")[0].confidence).collect();
+            assert_eq!(
+                told,
+                [0.0, 1.0, 0.0, 2.0, 2.0],
+                "the first has nothing before it, the keyframe is none of them"
+            );
         });
     }
 

@@ -2,6 +2,7 @@
 
 use super::bench::{Answer, Bench, Job, Lost};
 use super::findings::{Finding, Outcome, PauseFound, SkimOutcome, SourceInfo, Timing};
+use super::interest::Interest;
 use super::shot::Shot;
 use super::source::{Coming, Source};
 use super::things::Things;
@@ -66,6 +67,7 @@ struct Pass<'a, 'scope, E> {
     bench: Bench<'scope>,
     sink: &'a mut dyn FnMut(Finding) -> Result<(), E>,
     finder: PauseFinder,
+    interest: Interest,
     pose: Pose,
     things: Things,
     /// The best frame of the hold that lasts.
@@ -97,6 +99,7 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
             bench,
             sink,
             finder: PauseFinder::new(PauseConfig::default()),
+            interest: Interest::default(),
             pose: Pose::start(),
             things: Things::new(look.identity, look.model.detector.manifest()),
             candidate: None,
@@ -186,6 +189,7 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
             for event in self.finder.finish() {
                 self.event(event)?;
             }
+            self.interest.forget();
         }
         let step = match since {
             Since::Rest { every_s } => self.finder.push_after_rest(frame.pts_s, luma, every_s),
@@ -211,7 +215,8 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
             if due {
                 let every_s = if skims { SKIM_SELDOM } else { 1.0 } / self.look.rate_hz;
                 self.due_s = if frame.pts_s - self.due_s < every_s { self.due_s } else { frame.pts_s } + every_s;
-                self.submit(Job { shot, pause: None })?;
+                let unchanged = !self.interest.is_roused(&self.finder);
+                self.submit(Job { shot, pause: None, unchanged })?;
                 let settled = self.things.settled(frame.pts_s);
                 self.defects(settled)?;
             }
@@ -246,7 +251,7 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
         let confidence = thousandths(pause.confidence);
         self.tell(Finding::Pause(PauseFound { id, start_s, end_s, confidence, keyframe }))?;
         self.things.pause(id, start_s, end_s);
-        self.submit(Job { shot, pause: Some(id) })
+        self.submit(Job { shot, pause: Some(id), unchanged: false })
     }
 
     fn submit(&mut self, job: Job) -> Result<(), LookError<E>> {

@@ -8,6 +8,7 @@
 
 mod bench;
 pub(crate) mod findings;
+mod interest;
 mod look;
 mod shot;
 mod source;

@@ -135,7 +135,8 @@ impl Things {
             };
             let partly = if is_at_edge(detection, shot.picture.view().displayed_size()) { PARTLY } else { 0.0 };
             let score = f64::from(detection.confidence) + steady - partly;
-            if thing.best.as_ref().is_none_or(|best| score > best.score) {
+            // A box that was not looked for again may lie a little beside on this picture.
+            if thing.best.as_ref().is_none_or(|best| score > best.score && !job.unchanged) {
                 thing.best = Some(Best {
                     score,
                     image: Image::Raw(shot.clone()),

@@ -94,8 +94,9 @@ fn start_with(store: Store, eye: Box<dyn Eye>, up_to: i64, stop: Stop, patience:
     let pulse = Pulse::new();
     let up_to = Arc::new(AtomicI64::new(up_to));
     tokio::spawn(ring(bell.clone(), store.changes(), stop.clone()));
-    let (own_pulse, own_up_to) = (pulse.clone(), Arc::clone(&up_to));
-    let mut worker = Worker { store, eye, stop, patience, wakes, trouble, pulse: own_pulse, up_to: own_up_to };
+    let (pulse_of_worker, up_to_of_worker, owed) = (pulse.clone(), Arc::clone(&up_to), None);
+    let mut worker =
+        Worker { store, eye, stop, patience, wakes, trouble, pulse: pulse_of_worker, up_to: up_to_of_worker, owed };
     std::thread::Builder::new().name("worker".to_owned()).spawn(move || {
         worker.work();
         drop(worker);
@@ -128,6 +129,8 @@ struct Worker {
     trouble: watch::Sender<Trouble>,
     pulse: Pulse,
     up_to: Arc<AtomicI64>,
+    /// A job that is to wait again, and why; a full disk may not take even that.
+    owed: Option<(i64, Option<String>)>,
 }
 
 /// What came of an attempt.
@@ -177,6 +180,10 @@ impl Worker {
 
     /// Works one job off; false when there is none.
     fn next_job(&mut self) -> Result<bool, StoreError> {
+        if let Some((id, why)) = self.owed.clone() {
+            self.let_wait(id, why)?;
+            self.owed = None;
+        }
         let up_to = self.up_to.load(Ordering::Relaxed);
         let Some(job) = self.store.read_blocking("read the jobs", move |db| jobs::next(db, up_to))? else {
             return Ok(false);
@@ -190,12 +197,19 @@ impl Worker {
             Ok(Attempt::Over(state, found)) => {
                 tell(&job, state, &found);
                 let now_ms = clock::now_ms();
-                self.store.write_blocking("finish a job", move |tx| jobs::finish(tx, id, state, &found, now_ms))?;
+                let finished =
+                    self.store.write_blocking("finish a job", move |tx| jobs::finish(tx, id, state, &found, now_ms));
+                if let Err(error) = finished {
+                    self.owed = Some((id, Some(error.to_string())));
+                    return Err(error);
+                }
             }
             Ok(Attempt::Stopped) => self.let_wait(id, None)?,
             Err(error) => {
-                // On a full disk this may fail too; then the next start lets it wait again.
-                let _ = self.let_wait(id, Some(error.to_string()));
+                let why = Some(error.to_string());
+                if self.let_wait(id, why.clone()).is_err() {
+                    self.owed = Some((id, why));
+                }
                 return Err(error);
             }
         }

@@ -275,6 +275,28 @@ async fn a_full_disk_makes_the_work_wait_and_loses_nothing() {
     bench.stop().await;
 }
 
+/// A disk can be so full that not even "wait" can be written.
+#[tokio::test]
+async fn a_job_that_could_not_be_told_to_wait_is_not_forgotten() {
+    let mut bench = Bench::new();
+    let file = bench.file("a.mp4", "video");
+    let batch = |sql: &'static str| bench.store.write("arrange", move |tx| tx.execute_batch(sql));
+    let full = "CREATE TRIGGER full BEFORE UPDATE OF state ON jobs WHEN NEW.state = 'waiting' OR NEW.state = 'done'
+        BEGIN SELECT RAISE(ABORT, 'no room'); END";
+    batch(full).await.expect("arranged");
+    bench.tell(|_, _, _, _| Err(LookError::Sink(StoreError::Full { path: "/full".into(), free: Some(0) })));
+    bench.start(i64::MAX);
+    let mut trouble = bench.running.as_ref().expect("running").0.trouble();
+    let id = bench.ask(&file, &Facts::default(), Origin::Person).await;
+    let troubled = tokio::time::timeout(Duration::from_secs(5), trouble.wait_for(Option::is_some));
+    troubled.await.expect("said").expect("alive");
+    assert_eq!(bench.job(id).await.state, JobState::Running, "not even that could be written");
+    bench.store.write("make room", |tx| tx.execute_batch("DROP TRIGGER full")).await.expect("arranged");
+    let job = bench.until(id, |job| job.state.is_final()).await;
+    assert_eq!((job.state, job.pauses), (JobState::Done, 2));
+    bench.stop().await;
+}
+
 #[tokio::test]
 async fn a_bad_file_or_model_ends_its_job_alone() {
     let mut bench = Bench::new();
