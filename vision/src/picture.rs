@@ -342,13 +342,13 @@ fn chroma_row(
 ) {
     let (columns, rows) = (width.div_ceil(2), height.div_ceil(2));
     // An even row lies a quarter of a sample above the centre of its own, an odd one below.
-    let other = if y % 2 == 0 { (y / 2).saturating_sub(1) } else { (y / 2 + 1).min(rows - 1) };
+    let other = if y.is_multiple_of(2) { (y / 2).saturating_sub(1) } else { (y / 2 + 1).min(rows - 1) };
     let (near, far) = (&plane.data[y / 2 * plane.stride + channel..], &plane.data[other * plane.stride + channel..]);
     half.clear();
     let samples = near.iter().step_by(step).zip(far.iter().step_by(step)).take(columns);
     half.extend(samples.map(|(&near, &far)| 0.75 * f32::from(near) + 0.25 * f32::from(far)));
     for (x, value) in out.iter_mut().enumerate() {
-        let other = if x % 2 == 0 { (x / 2).saturating_sub(1) } else { (x / 2 + 1).min(columns - 1) };
+        let other = if x.is_multiple_of(2) { (x / 2).saturating_sub(1) } else { (x / 2 + 1).min(columns - 1) };
         *value = 0.75 * half[x / 2] + 0.25 * half[other];
     }
 }
