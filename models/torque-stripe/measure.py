@@ -1,13 +1,14 @@
 """How good the package is on the pictures of `heldout.py`, 1280 x 720: walls, light, paints, clutter, rust and cracks that
 no picture of training has.
 
-    python measure.py [--pictures 400] [--like-training] [--package FOLDER] [--card README.md]
+    python measure.py [--pictures 300] [--like-training] [--package FOLDER] [--card README.md]
 
 Prints precision and recall at the manifest's thresholds, and average precision (all points, IoU 0.5); `--card` writes
 that into the card. `--like-training` draws as for training instead, with other seeds.
 """
 
 import argparse
+import functools
 import pathlib
 import re
 
@@ -98,15 +99,15 @@ class Count:
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--pictures", type=int, default=400)
+    parser.add_argument("--pictures", type=int, default=300)
     parser.add_argument("--like-training", action="store_true")
     parser.add_argument("--package", type=pathlib.Path, default=look.HERE)
     parser.add_argument("--card", type=pathlib.Path)
     arguments = parser.parse_args()
     count = Count(look.Package(arguments.package))
-    make = scenes.photograph if arguments.like_training else heldout.photograph
-    for index in range(arguments.pictures):
-        count.add(*make(SEED + index, 1280, 720, UNIT))
+    make = functools.partial((scenes if arguments.like_training else heldout).photograph, width=1280, height=720, unit=UNIT)
+    for picture, truth in scenes.drawn(make, range(SEED, SEED + arguments.pictures)):
+        count.add(picture, truth)
     tables = count.tables()
     print(tables)
     if arguments.card:

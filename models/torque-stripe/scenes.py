@@ -6,6 +6,9 @@ A wall is painted or galvanised steel with beams, seams and welds. What `measure
 (`heldout.py`): other walls, other light, other clutter.
 """
 
+import multiprocessing
+import os
+
 import cv2
 import numpy as np
 
@@ -186,6 +189,12 @@ def photograph(seed, width, height, unit):
     rng = np.random.default_rng(seed)
     canvas, boxes = scene(rng, width, height, unit, rng.random() < 0.75, defects=rng.random() < 0.72)
     return draw.Camera.random(rng).take(rng, canvas, unit), boxes
+
+
+def drawn(make, seeds):
+    """What `make` gives for each seed, in their order, drawn by as many processes as there are cores."""
+    with multiprocessing.get_context("spawn").Pool(os.cpu_count(), cv2.setNumThreads, (1,)) as drawers:
+        yield from drawers.imap(make, seeds, 5)
 
 
 def sheet(path, seed, make=photograph, rows=3, columns=3):

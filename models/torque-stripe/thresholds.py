@@ -1,13 +1,14 @@
 """Sets the `confidence` of each class in `model.toml`, on drawn pictures that are neither those of training nor those of
 `measure.py` nor the demo clip.
 
-    python thresholds.py [--pictures 300] [--package FOLDER]
+    python thresholds.py [--pictures 240] [--package FOLDER]
 
 The rule: the lowest threshold, in steps of 0.01 from 0.2, from which on the class is right at least as often as `WANTED`
 says; where none is, the one at which it is right most often, with at least 20 detections left.
 """
 
 import argparse
+import functools
 import pathlib
 import re
 
@@ -44,13 +45,13 @@ def write(manifest, class_name, value):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--pictures", type=int, default=300)
+    parser.add_argument("--pictures", type=int, default=240)
     parser.add_argument("--package", type=pathlib.Path, default=look.HERE)
     arguments = parser.parse_args()
     package = look.Package(arguments.package)
     rows, total = [], np.zeros(len(package.names), int)
-    for index in range(arguments.pictures):
-        picture, truth = scenes.photograph(SEED + index, 1280, 720, measure.UNIT)
+    make = functools.partial(scenes.photograph, width=1280, height=720, unit=measure.UNIT)
+    for picture, truth in scenes.drawn(make, range(SEED, SEED + arguments.pictures)):
         found = package.look(picture, floor=0.1)
         rows += [(box[4], box[5], verdict) for box, verdict in zip(found, measure.judge(found, truth)) if verdict >= 0]
         total += [(truth[:, 4] == class_id).sum() for class_id in range(len(total))]
