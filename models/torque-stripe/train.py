@@ -1,8 +1,8 @@
 """Draws pictures and trains the network on them, with fixed seeds. Drawing takes all cores, training two.
 
-    python train.py --out DIR [--pictures 4000] [--steps 5600]
+    python train.py --out DIR [--pictures 4000] [--steps 5600] [--start WEIGHTS --rate 2e-3 --seed 2 --weights NAME]
 
-`DIR` gets `weights.npz`; drawn pictures are kept there for the next run.
+`DIR` gets `weights.npz` (or `NAME`); drawn pictures are kept there for the next run.
 """
 
 import argparse
@@ -21,6 +21,7 @@ import numpy as np
 import optax
 
 import draw
+import export
 import network
 import scenes
 
@@ -28,7 +29,6 @@ SIDE = 208  # of a drawn picture, px of the model's input
 # Most of a picture is wall: learning begins with small parts around things, and ends with large ones, for what is none.
 # Share of the steps that is over, side of the parts (px, a multiple of 16), parts per step.
 STAGES = [(0.0, 80, 40), (0.45, 128, 16), (0.85, 192, 8)]
-SEED = 1
 FIRST_PICTURE = 1_000_000  # seed
 
 
@@ -198,10 +198,13 @@ def main():
     parser.add_argument("--pictures", type=int, default=4000)
     parser.add_argument("--steps", type=int, default=5600)
     parser.add_argument("--rate", type=float, default=4e-3)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--start", help="weights to go on from")
+    parser.add_argument("--weights", default="weights.npz", help="name of what is written to DIR")
     arguments = parser.parse_args()
     os.makedirs(arguments.out, exist_ok=True)
     pictures, boxes = examples(arguments.out, arguments.pictures)
-    weights, state = network.start(SEED)
+    weights, state = export.load(arguments.start) if arguments.start else network.start(arguments.seed)
     print("weights of the package:", network.count(weights), flush=True)
 
     warm_up = lambda count: jnp.minimum(1.0, (count + 1) / 150)  # noqa: E731
@@ -224,8 +227,8 @@ def main():
         average = jax.tree.map(lambda a, w: 0.995 * a + 0.005 * w, average, weights)
         return weights, news, memory, average, jnp.stack(losses)
 
-    rng = np.random.default_rng(SEED)
-    key = jax.random.key(SEED)
+    rng = np.random.default_rng(arguments.seed)
+    key = jax.random.key(arguments.seed)
     began, sums = time.process_time(), np.zeros(len(LOSSES))
     for count in range(arguments.steps):
         done = count / arguments.steps
@@ -238,8 +241,8 @@ def main():
             told = "  ".join(f"{name} {value:.3f}" for name, value in zip(LOSSES, sums / 100))
             print(f"{time.process_time() - began:6.0f} s  step {count + 1}  {told}", flush=True)
             sums[:] = 0
-            save(f"{arguments.out}/weights.npz", once(average), once(state))
-    save(f"{arguments.out}/weights.npz", once(average), once(state))
+            save(f"{arguments.out}/{arguments.weights}", once(average), once(state))
+    save(f"{arguments.out}/{arguments.weights}", once(average), once(state))
 
 
 def save(path, weights, state):
