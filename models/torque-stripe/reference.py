@@ -39,18 +39,20 @@ def picture(seed, width, height, noise):
 
 
 def chosen(package, width, height, noise, seed):
-    """The first picture from `seed` on with a wrong bolt, corrosion and a crack, all rightly seen, no score near a threshold."""
+    """The first picture from `seed` on with three classes found, one of them a surface's, all of them rightly, and no score
+    near a threshold. What is missed doesn't matter: two runtimes are compared here, not the model with the truth.
+    """
     while True:
         seed += 1
         made, truth = picture(seed, width, height, noise)
-        kinds = set(truth[:, 4])
-        if not 4 <= len(truth) <= 14 or min(kinds) < 0 or not kinds >= {draw.CORROSION, draw.CRACK} or not kinds & {draw.MISALIGNED, draw.MISSING}:
+        if not 4 <= len(truth) <= 14 or truth[:, 4].min() < 0:
             continue
         every = package.look(made, floor=0.02)
         near = [abs(f[4] - package.threshold(int(f[5]))) < MARGIN for f in every]
         found = package.look(made)
-        right = len(found) == len(truth) and all(any(look.iou(t, f) > 0.5 and t[4] == f[5] for f in found) for t in truth)
-        if right and not any(near):
+        kinds = set(found[:, 5])
+        right = all(any(look.iou(t, f) > 0.5 and t[4] == f[5] for t in truth) for f in found)
+        if right and not any(near) and len(kinds) >= 3 and kinds & {draw.CORROSION, draw.CRACK}:
             return made, found, seed
 
 
