@@ -1,8 +1,8 @@
 """Draws what the model is trained and measured on: bolts with torque stripes, and what is none.
 
-Nothing here is a photograph. A scene is a wall of painted or galvanised steel with beams, seams, rust and clutter, and
-groups of bolts on it; lengths are given in `unit`s, pixels of the model's input, times the canvas's pixels per unit.
-Light, blur, noise and compression come last (`Camera`). The demo clip is drawn with the same code.
+Nothing here is a photograph. Lengths are given in `unit`s, pixels of the model's input, times the canvas's pixels per
+unit. Light, blur, noise and compression come last (`Camera`). Corrosion and cracks are drawn in `surface.py`, whole
+pictures in `scenes.py` (training) and `heldout.py` (measuring). The demo clip is drawn with the code of this file.
 """
 
 from dataclasses import dataclass
@@ -10,9 +10,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-OK, MISALIGNED, MISSING = 0, 1, 2
-CLASSES = ["torque_stripe_ok", "torque_stripe_misaligned", "torque_stripe_missing"]
-IGNORED = -1  # a bolt too small, hidden or cut off to be judged: neither right nor wrong to find
+OK, MISALIGNED, MISSING, CORROSION, CRACK = range(5)
+CLASSES = ["torque_stripe_ok", "torque_stripe_misaligned", "torque_stripe_missing", "corrosion", "crack"]
+BOLTS = 3  # the first so many are about bolts, the others about surfaces
+# Too small, hidden or cut off to be judged: neither right nor wrong to find.
+IGNORED, IGNORED_SURFACE = -1, -2
 
 DIAMETER = (11.5, 42.0)  # of bolts, px of the model's input: 35 to 130 px in a picture of 1280 x 720
 
@@ -84,9 +86,10 @@ def texture(rng, canvas, strength=1.0):
         shading += cv2.resize(brushed, (width, height), interpolation=cv2.INTER_LINEAR) * rng.uniform(1, 5) * strength
     canvas[:] = np.clip(canvas.astype(np.float32) + shading[..., None], 0, 255).astype(np.uint8)
     if rng.random() < 0.4:
-        rust = np.clip(soft_noise(rng, height, width, rng.uniform(20, 90)) - rng.uniform(0.4, 0.9), 0, 1)[..., None]
+        # A brownish tinge, as of dust and of water from elsewhere: far too faint to be corrosion.
+        tinge = 0.22 * np.clip(soft_noise(rng, height, width, rng.uniform(20, 90)) - rng.uniform(0.4, 0.9), 0, 1)[..., None]
         brown = np.array(vary(rng, (122, 70, 40)), np.float32)
-        canvas[:] = (canvas * (1 - rust) + brown * rust).astype(np.uint8)
+        canvas[:] = (canvas * (1 - tinge) + brown * tinge).astype(np.uint8)
 
 
 @dataclass
@@ -402,75 +405,7 @@ def beams(rng, canvas, unit, light, colour):
 CLUTTER = [rivets, gauge, label, pipe, discs, marks, beams, chain]
 
 
-# --- scenes ------------------------------------------------------------------------------------------------------
-
-
-def layout(rng, count_most=10):
-    """Places of the bolts of a group, at least 1 apart where 1 is a bolt's width."""
-    kind = rng.integers(4)
-    gap = rng.uniform(1.12, 2.2)
-    if kind == 0:
-        count = rng.integers(4, count_most + 1)
-        radius = max(gap / (2 * np.sin(np.pi / count)), 1.0)
-        return ring(radius, count, rng.uniform(0, np.pi)), True
-    if kind == 1:
-        rows, columns = rng.integers(1, 3), rng.integers(2, 6)
-        grid = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), -1).reshape(-1, 2).astype(np.float64)
-        return (grid - grid.mean(0)) * gap, False
-    if kind == 2:
-        return np.zeros((1, 2)), rng.random() < 0.5
-    return np.array([[-gap, -gap], [gap, -gap], [gap, gap], [-gap, gap]]) * rng.uniform(0.55, 0.9), False
-
-
-def scene(rng, width, height, unit, bolts=True, diameter=DIAMETER):
-    """A wall of `width` x `height` px. Gives the picture (RGB, uint8) and its boxes:
-    left, top, right, bottom, class, and where the stripe points (see `bolt`).
-    """
-    light = Light.random(rng)
-    colour = vary(rng, PAINTS[rng.integers(len(PAINTS))])
-    canvas = np.empty((height, width, 3), np.uint8)
-    canvas[:] = colour
-    for _ in range(rng.integers(0, 4)):
-        beams(rng, canvas, unit, light, colour)
-    texture(rng, canvas)
-    for _ in range(rng.integers(0, 5) if bolts else rng.integers(2, 9)):
-        CLUTTER[rng.integers(len(CLUTTER))](rng, canvas, unit, light, colour)
-    boxes = []
-    if bolts:
-        view = view_of(rng)
-        for _ in range(rng.integers(1, 5)):
-            group(rng, canvas, unit, view, light, boxes, diameter)
-    return canvas, np.array(boxes, np.float64).reshape(-1, 11)
-
-
-def group(rng, canvas, unit, view, light, boxes, diameter, states=(0.4, 0.3, 0.3)):
-    """One group of like bolts on a plate of its own or on the wall, where there is room."""
-    height, width = canvas.shape[:2]
-    size = np.exp(rng.uniform(np.log(diameter[0]), np.log(diameter[1]))) * unit
-    places, round_ = layout(rng)
-    # One of its bolts is in the picture, the others may be cut off.
-    centre = rng.uniform(0.04, 0.96, 2) * (width, height) - view @ places[rng.integers(len(places))] * size
-    centres = centre + places @ view.T * size
-    half = np.abs(places).max(0) * size + size * rng.uniform(0.7, 1.2)
-    reach = np.abs(half).max() * 1.1
-    if any(np.linalg.norm([(b[0] + b[2]) / 2 - centre[0], (b[1] + b[3]) / 2 - centre[1]]) < reach + (b[2] - b[0]) for b in boxes):
-        return
-    ground = vary(rng, PAINTS[rng.integers(len(PAINTS))])
-    if rng.random() < 0.75:
-        plate(rng, canvas, centre, half, view, ground, light, round_)
-    style = BoltStyle.random(rng, ground)
-    outer = style.washer or 1.0
-    for place in centres:
-        state = rng.choice(3, p=states)
-        wobble = 1 + rng.normal(0, 0.015)
-        box, stripe = bolt(rng, canvas, place, size / 2 / outer * wobble, style, state, view, light)
-        seen = max(0, min(box[2], width) - max(box[0], 0)) * max(0, min(box[3], height) - max(box[1], 0))
-        share = seen / ((box[2] - box[0]) * (box[3] - box[1]))
-        if share <= 0:
-            continue
-        judged = share > 0.9
-        boxes.append([max(box[0], 0), max(box[1], 0), min(box[2], width), min(box[3], height), state if judged else IGNORED,
-                      *stripe])
+# --- the camera ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -517,31 +452,3 @@ class Camera:
             _, packed = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, self.quality])
             picture = cv2.imdecode(packed, cv2.IMREAD_COLOR)
         return picture
-
-
-def photograph(seed, width, height, unit, bolts=None, diameter=DIAMETER):
-    """A drawn picture and its boxes, of a seed alone."""
-    rng = np.random.default_rng(seed)
-    if bolts is None:
-        bolts = rng.random() < 0.82
-    canvas, boxes = scene(rng, width, height, unit, bolts, diameter)
-    return Camera.random(rng).take(rng, canvas, unit), boxes
-
-
-def sheet(path, seed=0, rows=3, columns=3):
-    """A contact sheet with the boxes drawn in, for a look."""
-    tiles = []
-    for index in range(rows * columns):
-        picture, boxes = photograph(seed + index, 640, 640, 3.08)
-        for left, top, right, bottom, state, *_ in boxes:
-            colour = [(0, 255, 0), (255, 160, 0), (255, 0, 0), (255, 255, 255)][int(state)]
-            cv2.rectangle(picture, (int(left), int(top)), (int(right), int(bottom)), colour, 1)
-        tiles.append(picture)
-    whole = np.vstack([np.hstack(tiles[r * columns:(r + 1) * columns]) for r in range(rows)])
-    cv2.imwrite(path, whole[..., ::-1])
-
-
-if __name__ == "__main__":
-    import sys
-
-    sheet(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 0)

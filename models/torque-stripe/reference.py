@@ -14,13 +14,14 @@ import numpy as np
 
 import draw
 import look
+import scenes
 
 HERE = pathlib.Path(__file__).parent
 DATA = HERE.parent.parent / "vision" / "tests" / "data"
 SEED = 30_000_000
 # Width and height: averaged, interpolated, and taken as it is.
 SIZES = [(1280, 720), (640, 360), (416, 256)]
-MARGIN = 0.06  # between a score and its threshold, so that rounding can't decide
+MARGIN = 0.04  # between a score and its threshold, so that rounding can't decide
 
 
 def as_json(package, found):
@@ -32,23 +33,26 @@ def as_json(package, found):
 def picture(seed, width, height, noise):
     rng = np.random.default_rng(seed)
     unit = max(width / 416, height / 256)
-    canvas, boxes = draw.scene(rng, width, height, unit, True, (18, 36))
+    canvas, boxes = scenes.scene(rng, width, height, unit, True, (18, 36))
     camera = draw.Camera(0.2, 0, 0, np.array([1.0, 0.98, 0.95]), 4, 1.0, noise, 100, 0.2)
     return camera.take(rng, canvas, unit), boxes
 
 
 def chosen(package, width, height, noise, seed):
-    """The first picture from `seed` on with several bolts of all classes, rightly seen, no score near a threshold."""
+    """The first picture from `seed` on with three classes found, one of them a surface's, all of them rightly, and no score
+    near a threshold. What is missed doesn't matter: two runtimes are compared here, not the model with the truth.
+    """
     while True:
         seed += 1
         made, truth = picture(seed, width, height, noise)
-        if not 5 <= len(truth) <= 14 or len(set(truth[:, 4]) - {draw.IGNORED}) < 3 or (truth[:, 4] == draw.IGNORED).any():
+        if not 4 <= len(truth) <= 14 or truth[:, 4].min() < 0:
             continue
         every = package.look(made, floor=0.02)
         near = [abs(f[4] - package.threshold(int(f[5]))) < MARGIN for f in every]
         found = package.look(made)
-        right = len(found) == len(truth) and all(any(look.iou(t, f) > 0.5 and t[4] == f[5] for f in found) for t in truth)
-        if right and not any(near):
+        kinds = set(found[:, 5])
+        right = all(any(look.iou(t, f) > 0.5 and t[4] == f[5] for t in truth) for f in found)
+        if right and not any(near) and len(kinds) >= 3 and kinds & {draw.CORROSION, draw.CRACK}:
             return made, found, seed
 
 
