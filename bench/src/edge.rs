@@ -66,14 +66,17 @@ fn json(runs: &[Measured]) -> anyhow::Result<Value> {
     serde_json::from_str(&last.out).context("no JSON came")
 }
 
-/// All cases.
-pub(crate) fn cases(place: &Place, runs: usize) -> anyhow::Result<Vec<Case>> {
+/// All cases, group by group: a group takes minutes.
+pub(crate) fn cases(
+    place: &Place,
+    runs: usize,
+    tell: &mut dyn FnMut(Vec<Case>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let clip = place.made("clips/same-answer.mp4", "bench/clips/same_answer.py", &["{file}"])?;
     let field = Field { place, clip: &clip, runs };
-    let mut cases = same_answer(&field)?;
-    cases.extend(same_frames(&field)?);
-    cases.extend(skim(place, runs)?);
-    Ok(cases)
+    tell(same_answer(&field)?)?;
+    tell(same_frames(&field)?)?;
+    tell(skim(place, runs)?)
 }
 
 /// Both find the same pauses and kinds of defects, with the default model.

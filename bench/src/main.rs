@@ -52,12 +52,7 @@ fn main() -> anyhow::Result<()> {
     let place = Place::prepare()?;
     let runs = cli.runs.max(1);
     let mut all: Vec<Case> = Vec::new();
-    for bench in benches {
-        let cases = match bench {
-            Bench::Edge => edge::cases(&place, runs)?,
-            Bench::Pauses => pauses::cases(&place, runs)?,
-            Bench::Models => models::cases(&place, runs)?,
-        };
+    let mut tell = |cases: Vec<Case>| {
         if cli.json {
             for case in &cases {
                 println!("{}", serde_json::to_string(case)?);
@@ -66,6 +61,14 @@ fn main() -> anyhow::Result<()> {
             print!("{}", table::plain(&cases));
         }
         all.extend(cases);
+        anyhow::Ok(())
+    };
+    for bench in benches {
+        match bench {
+            Bench::Edge => edge::cases(&place, runs, &mut tell)?,
+            Bench::Pauses => tell(pauses::cases(&place, runs)?)?,
+            Bench::Models => tell(models::cases(&place, runs)?)?,
+        }
     }
     match cli.results {
         Some(path) => Ok(table::write(&path, &all, &machine())?),
