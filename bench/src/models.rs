@@ -6,7 +6,8 @@ use crate::place::Place;
 use anyhow::{Context as _, bail};
 use fieldeye_vision::detect::{Detector, RuntimeConfig, RuntimeKind};
 use fieldeye_vision::package::Package;
-use fieldeye_vision::picture::{Colour, Layout, Orientation, Picture};
+use fieldeye_vision::picture::Picture;
+use fieldeye_vision::verify::noise;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -28,7 +29,7 @@ fn one(place: &Place, runs: usize, name: &str, folder: &Path) -> anyhow::Result<
     let library = Some(place.onnxruntime()?);
     let (mut load, mut stages) = (Vec::new(), [Vec::new(), Vec::new(), Vec::new()]);
     let mut peers = [Vec::new(), Vec::new(), Vec::new()];
-    let picture = frame()?;
+    let picture = noise(1280, 720);
     let files = [place.kept("tensor.f32"), place.kept("output.f32")];
     for _ in 0..runs {
         let began = Instant::now();
@@ -74,13 +75,6 @@ fn spent(detector: &Detector, picture: &Picture) -> anyhow::Result<(f64, f64)> {
         inference.push(spent.inference.as_secs_f64() * 1e3);
     }
     Ok((median(preprocess), median(inference)))
-}
-
-fn frame() -> anyhow::Result<Picture> {
-    let (w, h) = (1280usize, 720usize);
-    let plane = |length: usize| (0..length).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect::<Vec<u8>>();
-    let planes = vec![(plane(w * h), w), (plane(w * h / 4), w / 2), (plane(w * h / 4), w / 2)];
-    Ok(Picture::new(Layout::I420, (1280, 720), planes, Colour::BT709, Orientation::default())?)
 }
 
 fn write(path: &PathBuf, values: &[f32]) -> anyhow::Result<()> {

@@ -41,8 +41,8 @@ impl Place {
     }
 
     fn install(&self) -> anyhow::Result<()> {
-        let (wanted, done) = (self.root.join("bench/peers/requirements.txt"), self.kept("python/done.txt"));
-        let wanted = std::fs::read_to_string(&wanted).with_context(|| wanted.display().to_string())?;
+        let (list, done) = (self.root.join("bench/peers/requirements.txt"), self.kept("python/done.txt"));
+        let wanted = std::fs::read_to_string(&list).with_context(|| list.display().to_string())?;
         if std::fs::read_to_string(&done).is_ok_and(|there| there == wanted) {
             return Ok(());
         }
@@ -50,7 +50,6 @@ impl Place {
         std::fs::create_dir_all(&folder)?;
         run(Command::new("python3").args(["-m", "venv"]).arg(&folder))
             .context("no Python environment; install it: apt-get install python3-venv")?;
-        let list = self.root.join("bench/peers/requirements.txt");
         run(self.python().args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(list))?;
         std::fs::write(done, wanted)?;
         Ok(())

@@ -238,32 +238,6 @@ impl<'a> PictureView<'a> {
         self.matrix.rgb(y, u, v)
     }
 
-    /// Red, green and blue (0 to 255) at a displayed point, bilinear between pixel centres, edges repeated.
-    #[inline]
-    pub fn rgb_at(&self, x: f32, y: f32) -> [f32; 3] {
-        let (sx, sy) = self.orientation.to_stored(x, y, self.width, self.height);
-        match self.layout {
-            Layout::Gray8 => [self.sample(0, sx, sy, 1, 0, 0); 3],
-            Layout::Rgb24 => [0, 1, 2].map(|channel| self.sample(0, sx, sy, 3, channel, 0)),
-            Layout::I420 => {
-                let (cx, cy) = ((sx + 0.5) * 0.5 - 0.5, (sy + 0.5) * 0.5 - 0.5);
-                let luma = self.sample(0, sx, sy, 1, 0, 0);
-                self.matrix.rgb(luma, self.sample(1, cx, cy, 1, 0, 1), self.sample(2, cx, cy, 1, 0, 1))
-            }
-            Layout::Nv12 => {
-                let (cx, cy) = ((sx + 0.5) * 0.5 - 0.5, (sy + 0.5) * 0.5 - 0.5);
-                let luma = self.sample(0, sx, sy, 1, 0, 0);
-                self.matrix.rgb(luma, self.sample(1, cx, cy, 2, 0, 1), self.sample(1, cx, cy, 2, 1, 1))
-            }
-        }
-    }
-
-    /// Red, green and blue of a displayed pixel.
-    #[inline]
-    pub fn rgb_pixel(&self, x: u32, y: u32) -> [u8; 3] {
-        self.rgb_at(x as f32, y as f32).map(|value| (value + 0.5) as u8)
-    }
-
     /// The whole picture as shown: red, green and blue of every pixel, rows from the top.
     pub fn to_rgb(&self) -> Vec<u8> {
         let (w, h) = (self.width as usize, self.height as usize);
@@ -311,9 +285,36 @@ impl<'a> PictureView<'a> {
         }
         shown
     }
+}
+
+/// One point at a time, slowly: what the fast ways are compared with.
+#[cfg(test)]
+impl PictureView<'_> {
+    /// Red, green and blue (0 to 255) at a displayed point, bilinear between pixel centres, edges repeated.
+    pub(crate) fn rgb_at(&self, x: f32, y: f32) -> [f32; 3] {
+        let (sx, sy) = self.orientation.to_stored(x, y, self.width, self.height);
+        match self.layout {
+            Layout::Gray8 => [self.sample(0, sx, sy, 1, 0, 0); 3],
+            Layout::Rgb24 => [0, 1, 2].map(|channel| self.sample(0, sx, sy, 3, channel, 0)),
+            Layout::I420 => {
+                let (cx, cy) = ((sx + 0.5) * 0.5 - 0.5, (sy + 0.5) * 0.5 - 0.5);
+                let luma = self.sample(0, sx, sy, 1, 0, 0);
+                self.matrix.rgb(luma, self.sample(1, cx, cy, 1, 0, 1), self.sample(2, cx, cy, 1, 0, 1))
+            }
+            Layout::Nv12 => {
+                let (cx, cy) = ((sx + 0.5) * 0.5 - 0.5, (sy + 0.5) * 0.5 - 0.5);
+                let luma = self.sample(0, sx, sy, 1, 0, 0);
+                self.matrix.rgb(luma, self.sample(1, cx, cy, 2, 0, 1), self.sample(1, cx, cy, 2, 1, 1))
+            }
+        }
+    }
+
+    /// Red, green and blue of a displayed pixel.
+    pub(crate) fn rgb_pixel(&self, x: u32, y: u32) -> [u8; 3] {
+        self.rgb_at(x as f32, y as f32).map(|value| (value + 0.5) as u8)
+    }
 
     /// Bilinear sample of one channel of a plane whose pixels are `step` bytes apart and halved `shift` times.
-    #[inline]
     fn sample(&self, plane: usize, x: f32, y: f32, step: usize, channel: usize, shift: u32) -> f32 {
         let width = (self.width + shift) >> shift;
         let height = (self.height + shift) >> shift;
@@ -423,31 +424,36 @@ mod tests {
         assert_eq!(reds(true, 0), [[20, 10, 0], [120, 110, 100]]);
     }
 
+    /// 13 px wide, of this height, in every layout and orientation; no two neighbours alike.
+    fn of_every_kind(height: usize, colour: Colour) -> Vec<(Layout, Orientation, Picture)> {
+        let noise = |length: usize, seed: usize| (0..length).map(|n| (n * seed % 251) as u8).collect::<Vec<u8>>();
+        let (luma, u, v) = (noise(13 * height, 37), noise(7 * 5, 91), noise(7 * 5, 53));
+        let uv: Vec<u8> = u.iter().zip(&v).flat_map(|(u, v)| [*u, *v]).collect();
+        let kinds = [
+            (Layout::I420, vec![(luma.clone(), 13), (u, 7), (v, 7)]),
+            (Layout::Nv12, vec![(luma.clone(), 13), (uv, 14)]),
+            (Layout::Gray8, vec![(luma, 13)]),
+            (Layout::Rgb24, vec![(noise(13 * height * 3, 29), 39)]),
+        ];
+        let turned = |turn: u8| Orientation { mirrored: turn >= 4, quarter_turns: turn % 4 };
+        let picture = |layout, planes: &Vec<(Vec<u8>, usize)>, orientation| {
+            Picture::new(layout, (13, height as u32), planes.clone(), colour, orientation).expect("valid")
+        };
+        let all = kinds.iter().flat_map(|(layout, planes)| (0..8).map(move |turn| (*layout, planes, turned(turn))));
+        all.map(|(layout, planes, turn)| (layout, turn, picture(layout, planes, turn))).collect()
+    }
+
     #[test]
     fn the_whole_is_all_its_pixels() {
-        let (w, h) = (13usize, 9usize);
-        let noise = |length: usize, seed: usize| (0..length).map(|n| (n * seed % 251) as u8).collect::<Vec<u8>>();
-        let (luma, u, v) = (noise(w * h, 37), noise(7 * 5, 91), noise(7 * 5, 53));
-        let uv: Vec<u8> = u.iter().zip(&v).flat_map(|(u, v)| [*u, *v]).collect();
-        for turn in 0..8u8 {
-            let orientation = Orientation { mirrored: turn >= 4, quarter_turns: turn % 4 };
-            let kinds = [
-                (Layout::I420, vec![(luma.clone(), w), (u.clone(), 7), (v.clone(), 7)]),
-                (Layout::Nv12, vec![(luma.clone(), w), (uv.clone(), 14)]),
-                (Layout::Gray8, vec![(luma.clone(), w)]),
-                (Layout::Rgb24, vec![(noise(w * h * 3, 29), w * 3)]),
-            ];
-            for (layout, planes) in kinds {
-                let picture = Picture::new(layout, (13, 9), planes, Colour::BT709, orientation).expect("valid");
-                let (view, rgb) = (picture.view(), picture.view().to_rgb());
-                let (width, height) = view.displayed_size();
-                assert_eq!(rgb.len(), w * h * 3);
-                for (x, y) in (0..height).flat_map(|y| (0..width).map(move |x| (x, y))) {
-                    let at = ((y * width + x) * 3) as usize;
-                    let one = view.rgb_pixel(x, y);
-                    let off = one.iter().zip(&rgb[at..]).map(|(a, b)| a.abs_diff(*b)).max();
-                    assert!(off <= Some(1), "{layout:?} {orientation:?} at {x},{y}: {one:?}");
-                }
+        for (layout, orientation, picture) in of_every_kind(9, Colour::BT709) {
+            let (view, rgb) = (picture.view(), picture.view().to_rgb());
+            let (width, height) = view.displayed_size();
+            assert_eq!(rgb.len(), 13 * 9 * 3);
+            for (x, y) in (0..height).flat_map(|y| (0..width).map(move |x| (x, y))) {
+                let at = ((y * width + x) * 3) as usize;
+                let one = view.rgb_pixel(x, y);
+                let off = one.iter().zip(&rgb[at..]).map(|(a, b)| a.abs_diff(*b)).max();
+                assert!(off <= Some(1), "{layout:?} {orientation:?} at {x},{y}: {one:?}");
             }
         }
     }
@@ -484,33 +490,18 @@ mod tests {
 
     #[test]
     fn parts_show_the_same_pixels() {
-        let (w, h) = (13usize, 10usize);
-        let noise = |length: usize, seed: usize| (0..length).map(|n| (n * seed % 251) as u8).collect::<Vec<u8>>();
-        let (luma, u, v) = (noise(w * h, 37), noise(7 * 5, 91), noise(7 * 5, 53));
-        let uv: Vec<u8> = u.iter().zip(&v).flat_map(|(u, v)| [*u, *v]).collect();
-        let rgb = noise(w * h * 3, 29);
-        for turn in 0..8u8 {
-            let orientation = Orientation { mirrored: turn >= 4, quarter_turns: turn % 4 };
-            let kinds = [
-                (Layout::I420, vec![(luma.clone(), w), (u.clone(), 7), (v.clone(), 7)]),
-                (Layout::Nv12, vec![(luma.clone(), w), (uv.clone(), 14)]),
-                (Layout::Gray8, vec![(luma.clone(), w)]),
-                (Layout::Rgb24, vec![(rgb.clone(), w * 3)]),
-            ];
-            for (layout, planes) in kinds {
-                let picture = Picture::new(layout, (13, 10), planes, Colour::BT601, orientation).expect("valid");
-                let whole = picture.view();
-                let (part, (x0, y0)) = whole.part((3, 2), (6, 5));
-                let (width, height) = part.displayed_size();
-                assert!(x0 <= 3 && y0 <= 2 && x0 + width >= 9 && y0 + height >= 7, "{layout:?} {orientation:?}");
-                assert!(width <= 8 && height <= 8);
-                // At the part's own edge colours are not mixed with those outside.
-                for (x, y) in (2..width - 2).flat_map(|x| (2..height - 2).map(move |y| (x, y))) {
-                    assert_eq!(part.rgb_pixel(x, y), whole.rgb_pixel(x0 + x, y0 + y), "{layout:?} {orientation:?}");
-                }
-                let (all, origin) = whole.part((0, 0), (99, 99));
-                assert_eq!((all.displayed_size(), origin), (whole.displayed_size(), (0, 0)));
+        for (layout, orientation, picture) in of_every_kind(10, Colour::BT601) {
+            let whole = picture.view();
+            let (part, (x0, y0)) = whole.part((3, 2), (6, 5));
+            let (width, height) = part.displayed_size();
+            assert!(x0 <= 3 && y0 <= 2 && x0 + width >= 9 && y0 + height >= 7, "{layout:?} {orientation:?}");
+            assert!(width <= 8 && height <= 8);
+            // At the part's own edge colours are not mixed with those outside.
+            for (x, y) in (2..width - 2).flat_map(|x| (2..height - 2).map(move |y| (x, y))) {
+                assert_eq!(part.rgb_pixel(x, y), whole.rgb_pixel(x0 + x, y0 + y), "{layout:?} {orientation:?}");
             }
+            let (all, origin) = whole.part((0, 0), (99, 99));
+            assert_eq!((all.displayed_size(), origin), (whole.displayed_size(), (0, 0)));
         }
     }
 

@@ -9,8 +9,8 @@
 
 mod boxes;
 mod decode;
-mod preprocess;
-mod runtime;
+pub(crate) mod preprocess;
+pub(crate) mod runtime;
 #[cfg(test)]
 mod tests;
 mod tiles;
@@ -21,7 +21,7 @@ use crate::package::{Manifest, Package, PackageError};
 use crate::picture::PictureView;
 use boxes::Candidate;
 use preprocess::Preprocessor;
-use runtime::{Graph, Runtime};
+use runtime::{Graph, Input, Output, Runtime};
 use std::time::{Duration, Instant};
 
 /// Something that the model sees. Pixels are those of the displayed (rotated) picture.
@@ -139,8 +139,7 @@ impl Detector {
     /// # Errors
     /// As [`Detector::detect`].
     pub fn strongest(&self, picture: &PictureView<'_>) -> Result<f32, DetectError> {
-        let (input, _) = self.preprocessor.input(picture, self.model.input_kind());
-        let outputs = self.model.run(&input).map_err(|why| DetectError::Run { why })?;
+        let (_, outputs) = self.outputs(picture)?;
         let mut manifest = self.manifest.clone();
         manifest.output.confidence = 0.0;
         manifest.classes.iter_mut().for_each(|class| class.confidence = None);
@@ -154,13 +153,19 @@ impl Detector {
     /// As [`Detector::detect`].
     #[doc(hidden)]
     pub fn raw(&self, picture: &PictureView<'_>) -> Result<(Vec<f32>, Vec<f32>), DetectError> {
-        let (input, _) = self.preprocessor.input(picture, self.model.input_kind());
-        let outputs = self.model.run(&input).map_err(|why| DetectError::Run { why })?;
+        let (input, outputs) = self.outputs(picture)?;
         let tensor = match input.values {
             runtime::Values::Float(values) => values,
             runtime::Values::Byte(values) => values.into_iter().map(f32::from).collect(),
         };
         Ok((tensor, outputs.into_iter().next().map(|output| output.data).unwrap_or_default()))
+    }
+
+    /// What the model is given for a picture, and what it gives.
+    fn outputs(&self, picture: &PictureView<'_>) -> Result<(Input, Vec<Output>), DetectError> {
+        let (input, _) = self.preprocessor.input(picture, self.model.input_kind());
+        let outputs = self.model.run(&input).map_err(|why| DetectError::Run { why })?;
+        Ok((input, outputs))
     }
 
     /// What the model sees when it is shown this picture as one.
@@ -194,13 +199,4 @@ impl Detector {
 pub fn anatomy(package: &Package) -> Result<Anatomy, PackageError> {
     let refuse = |why: String| PackageError::Model { path: package.path.clone(), why };
     Graph::read(&package.model).map(|graph| graph.anatomy()).map_err(refuse)
-}
-
-/// Shape and values of the tensor that a picture becomes, for tools that compare runtimes.
-#[doc(hidden)]
-#[must_use]
-pub fn tensor_of(manifest: &Manifest, picture: &PictureView<'_>) -> ([usize; 4], Vec<f32>) {
-    let (input, _) = Preprocessor::new(&manifest.input).input(picture, runtime::Kind::Float);
-    let runtime::Values::Float(values) = input.values else { return (input.shape, Vec::new()) };
-    (input.shape, values)
 }

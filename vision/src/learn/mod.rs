@@ -3,7 +3,7 @@
 //! For users who have no pictures of defects. A [`Learner`] is shown good pictures one after the other and gives a
 //! [`Learnt`]: the two files of a package with the decoder `anomaly-map`, which is used like any other. All of the
 //! method is inside the ONNX graph: `filters` says what each place looks like, `memory` how far that is from the nearest
-//! good place, `tolerance` how far it may be; `onnx` writes, `run` runs what was written. After PatchCore (Roth et
+//! good place, `tolerance` how far it may be; `onnx` writes it. After PatchCore (Roth et
 //! al. 2022), with a fixed bank of filters in place of a trained network.
 //!
 //! It refuses to know files: pictures come decoded, packages leave as bytes.
@@ -11,19 +11,18 @@
 mod filters;
 mod memory;
 mod onnx;
-mod run;
 #[cfg(test)]
 mod tests;
 mod tolerance;
 
-use crate::detect;
-use crate::package::Manifest;
+use crate::detect::RuntimeConfig;
+use crate::detect::preprocess::Preprocessor;
+use crate::detect::runtime::{self, Input, Kind, Runtime, Values};
+use crate::package::{self, Manifest};
 use crate::picture::PictureView;
 use filters::FEATURES;
 use memory::{Feature, Whitening};
 use onnx::{Value, Writer};
-use run::Runner;
-use sha2::{Digest as _, Sha256};
 use tolerance::{Map, Means};
 
 /// Fewer good pictures say too little of how good ones differ.
@@ -109,8 +108,9 @@ struct Sample {
 #[derive(Debug)]
 pub struct Learner {
     size: [u32; 2],
-    runner: Runner,
-    spec: Manifest,
+    /// The filters alone.
+    filters: Box<dyn Runtime>,
+    preprocessor: Preprocessor,
     /// Pictures seen, and cells on them.
     seen: usize,
     offered: usize,
@@ -136,11 +136,12 @@ impl Learner {
         let features = filters::features(&mut writer, &Value::from("picture"), size);
         let (rows, columns) = filters::cells(size);
         let model = writer.model("features", ("picture", &input), (&features, &[1, FEATURES, rows, columns]));
-        let runner = Runner::new(&model, input)?;
+        let filters = runner(&model, input)?;
         let spec =
             Manifest::parse(&manifest("features", size, &"0".repeat(64))).map_err(|why| LearnError::Run { why })?;
+        let preprocessor = Preprocessor::new(&spec.input);
         let (samples, whole, chance) = (Vec::new(), Vec::new(), Chance(1));
-        Ok(Self { size, runner, spec, seen: 0, offered: 0, stride: 1, samples, whole, chance })
+        Ok(Self { size, filters, preprocessor, seen: 0, offered: 0, stride: 1, samples, whole, chance })
     }
 
     /// Learns from one good picture.
@@ -149,8 +150,8 @@ impl Learner {
     /// [`LearnError::Run`] when the runtime gives up on it.
     pub fn see(&mut self, picture: &PictureView<'_>) -> Result<(), LearnError> {
         // The very tensor that the detector will make of such a picture.
-        let (_, tensor) = detect::tensor_of(&self.spec, picture);
-        let features = self.runner.run(&tensor)?;
+        let (input, _) = self.preprocessor.input(picture, Kind::Float);
+        let features = run(&*self.filters, &input)?;
         let cells = features.len() / FEATURES;
         let picture = self.seen;
         // Each cell of each picture has the same chance to be kept (reservoir sampling; Vitter 1985).
@@ -203,9 +204,10 @@ impl Learner {
             let mut writer = Writer::default();
             let distance = memory::distance(&mut writer, &Value::from("features"), &whitening, &taught(Some(block)));
             let model = writer.model("distance", ("features", &shape), (&distance, &[1, 1, rows, columns]));
-            let runner = Runner::new(&model, shape)?;
+            let distances = runner(&model, shape)?;
             for whole in self.whole.iter().filter(|whole| block_of(whole.picture) == block) {
-                maps.push((block, runner.run(&whole.features)?));
+                let input = Input { shape, values: Values::Float(whole.features.clone()) };
+                maps.push((block, run(&*distances, &input)?));
             }
         }
         step(BLOCKS as f64 / (BLOCKS + 1) as f64);
@@ -221,9 +223,8 @@ impl Learner {
         let memory = taught(None);
         let places = memory.len();
         let model = whole_model(self.size, &whitening, &memory, &judge, threshold as f32);
-        let digest: String = Sha256::digest(&model).iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Learnt {
-            manifest: manifest(name, self.size, &digest),
+            manifest: manifest(name, self.size, &package::digest(&model)),
             model,
             pictures: self.seen,
             places,
@@ -251,6 +252,17 @@ impl Judge {
     }
 }
 
+/// What was written, ready to run.
+fn runner(model: &[u8], shape: [usize; 4]) -> Result<Box<dyn Runtime>, LearnError> {
+    runtime::load(model, shape, &RuntimeConfig::default()).map_err(|why| LearnError::Run { why })
+}
+
+/// The values of its one output.
+fn run(model: &dyn Runtime, input: &Input) -> Result<Vec<f32>, LearnError> {
+    let outputs = model.run(input).map_err(|why| LearnError::Run { why })?;
+    Ok(outputs.into_iter().next().map(|output| output.data).unwrap_or_default())
+}
+
 fn picture_shape([width, height]: [u32; 2]) -> [usize; 4] {
     [1, 3, height as usize, width as usize]
 }
@@ -276,7 +288,7 @@ fn whole_model(size: [u32; 2], whitening: &Whitening, memory: &[Feature], judge:
     let more = writer.node("Add", "more", &[&square, &one], &[]);
     let map = writer.node("Div", "map", &[&square, &more], &[]);
     let shape = picture_shape(size);
-    onnx::bytes(&writer.model("learnt", ("picture", &shape), (&map, &[1, 1, rows, columns])))
+    writer.model("learnt", ("picture", &shape), (&map, &[1, 1, rows, columns]))
 }
 
 /// The text of `model.toml`. The picture is stretched: bars at its sides would be the most unlike thing of all.

@@ -107,7 +107,7 @@ impl Writer {
     }
 
     /// The whole file, with one input and one output of these shapes.
-    pub(super) fn model(self, name: &str, input: (&str, &[usize]), output: (&Value, &[usize])) -> ModelProto {
+    pub(super) fn model(self, name: &str, input: (&str, &[usize]), output: (&Value, &[usize])) -> Vec<u8> {
         let graph = GraphProto {
             name: name.to_owned(),
             node: self.nodes,
@@ -116,20 +116,16 @@ impl Writer {
             output: vec![declared(output.0, output.1)],
             ..GraphProto::default()
         };
-        ModelProto {
+        let model = ModelProto {
             ir_version: IR,
             opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
             producer_name: "field-eye".to_owned(),
             producer_version: env!("CARGO_PKG_VERSION").to_owned(),
             graph: Some(graph),
             ..ModelProto::default()
-        }
+        };
+        model.encode_to_vec()
     }
-}
-
-/// The bytes of the file.
-pub(super) fn bytes(model: &ModelProto) -> Vec<u8> {
-    model.encode_to_vec()
 }
 
 fn signed(dims: &[usize]) -> Vec<i64> {

@@ -89,12 +89,17 @@ impl Package {
     }
 
     fn checked(manifest: Manifest, model: Vec<u8>, path: PathBuf) -> Result<Self, PackageError> {
-        let found: String = Sha256::digest(&model).iter().map(|byte| format!("{byte:02x}")).collect();
+        let found = digest(&model);
         if found != manifest.model.sha256 {
             return Err(PackageError::Digest { path, found, expected: manifest.model.sha256 });
         }
         Ok(Self { manifest, model, path })
     }
+}
+
+/// SHA-256 as a manifest writes it.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

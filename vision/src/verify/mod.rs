@@ -6,7 +6,19 @@
 
 use crate::detect::{Anatomy, Detection};
 use crate::package::Manifest;
+use crate::picture::{Colour, Layout, Orientation, Picture};
 use serde::{Deserialize, Serialize};
+
+/// A frame of noise, as decoders give frames (I420): what costs are measured on.
+#[must_use]
+pub fn noise(width: u32, height: u32) -> Picture {
+    let (w, h) = (width.max(1) as usize, height.max(1) as usize);
+    let (half_w, half_h) = (w.div_ceil(2), h.div_ceil(2));
+    let plane = |length: usize| (0..length).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect::<Vec<u8>>();
+    let planes = vec![(plane(w * h), w), (plane(half_w * half_h), half_w), (plane(half_w * half_h), half_w)];
+    Picture::new(Layout::I420, (w as u32, h as u32), planes, Colour::BT709, Orientation::default())
+        .expect("the planes are as large as the picture")
+}
 
 /// What must be found on a picture: the file that `[[selftest]] expect` names.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

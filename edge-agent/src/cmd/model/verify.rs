@@ -11,8 +11,8 @@ use fieldeye_base::console;
 use fieldeye_base::exit::{Exit, Failure};
 use fieldeye_vision::detect::{self, Anatomy, Declared, Detector, RuntimeConfig, RuntimeKind, Spent};
 use fieldeye_vision::package::Package;
-use fieldeye_vision::picture::{Colour, Layout, Orientation, Picture};
-use fieldeye_vision::verify::{Comparison, Expected, Tolerance, compare, remarks};
+use fieldeye_vision::picture::Picture;
+use fieldeye_vision::verify::{Comparison, Expected, Tolerance, compare, noise, remarks};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -174,7 +174,7 @@ fn examine(
     };
     let load = began.elapsed();
     let failed = |error: detect::DetectError| Failure::new(Exit::BadModel, error.to_string());
-    let noise = noise();
+    let noise = noise(FRAME.0, FRAME.1);
     if detector.strongest(&noise.view()).map_err(failed)? < SILENT {
         remarks.push(
             "it gives every place of a picture of noise the score 0: quantised models do so when boxes and scores share one scale".to_owned(),
@@ -218,14 +218,6 @@ fn selftests(detector: &Detector, folder: &Path) -> Result<Vec<SelfTest>, Failur
         Ok(SelfTest { image: selftest.image.clone(), comparison })
     };
     detector.manifest().selftest.iter().map(test).collect()
-}
-
-/// A frame of noise, as a decoder gives frames.
-fn noise() -> Picture {
-    let (w, h) = (FRAME.0 as usize, FRAME.1 as usize);
-    let plane = |length: usize| (0..length).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect::<Vec<u8>>();
-    let planes = vec![(plane(w * h), w), (plane(w * h / 4), w / 2), (plane(w * h / 4), w / 2)];
-    Picture::new(Layout::I420, FRAME, planes, Colour::BT709, Orientation::default()).expect("its planes are whole")
 }
 
 fn milliseconds(time: Duration) -> f64 {

@@ -15,7 +15,7 @@ mod resample;
 #[cfg(test)]
 mod tests;
 
-pub(super) use placement::Placement;
+pub(crate) use placement::Placement;
 
 use super::runtime::{Input, Kind, Values};
 use crate::package::{Channels, InputSpec};
@@ -44,14 +44,14 @@ impl Element for u8 {
 
 /// Makes tensors for one model.
 #[derive(Debug, Clone)]
-pub(super) struct Preprocessor {
+pub(crate) struct Preprocessor {
     spec: InputSpec,
     /// Per channel: what a pixel is multiplied by, and what is added then.
     normalise: [(f32, f32); 3],
 }
 
 impl Preprocessor {
-    pub(super) fn new(spec: &InputSpec) -> Self {
+    pub(crate) fn new(spec: &InputSpec) -> Self {
         let of = |values: &[f32], channel: usize, otherwise: f32| {
             values.get(channel).or(values.first()).copied().unwrap_or(otherwise)
         };
@@ -78,7 +78,7 @@ impl Preprocessor {
     }
 
     /// The input that a picture becomes, and where the picture lies in it.
-    pub(super) fn input(&self, picture: &PictureView<'_>, kind: Kind) -> (Input, Placement) {
+    pub(crate) fn input(&self, picture: &PictureView<'_>, kind: Kind) -> (Input, Placement) {
         let placement = Placement::new(&self.spec, picture.displayed_size());
         let values = match kind {
             Kind::Float => Values::Float(self.tensor(picture, &placement)),

@@ -6,7 +6,7 @@ use crate::package::{InputSpec, Resize};
 
 /// Where a picture lies in the model's input.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(in super::super) struct Placement {
+pub(crate) struct Placement {
     /// First column and row of the picture, px of the input.
     pub(super) left: u32,
     pub(super) top: u32,

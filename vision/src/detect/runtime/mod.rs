@@ -90,7 +90,7 @@ impl Provider {
 
 /// What a tensor of the input holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// 32 bit numbers; 16 bit ones are made of them at the door.
     Float,
     /// Whole numbers from 0 to 255.
@@ -99,28 +99,28 @@ pub(super) enum Kind {
 
 /// A picture as a tensor.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Input {
+pub(crate) struct Input {
     /// One picture, channels, rows, columns.
-    pub(super) shape: [usize; 4],
-    pub(super) values: Values,
+    pub(crate) shape: [usize; 4],
+    pub(crate) values: Values,
 }
 
 /// The numbers of a tensor.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Values {
+pub(crate) enum Values {
     Float(Vec<f32>),
     Byte(Vec<u8>),
 }
 
 /// One tensor that a model gave.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Output {
-    pub(super) shape: Vec<usize>,
-    pub(super) data: Vec<f32>,
+pub(crate) struct Output {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) data: Vec<f32>,
 }
 
 /// A model that is ready to run.
-pub(super) trait Runtime: std::fmt::Debug + Send + Sync {
+pub(crate) trait Runtime: std::fmt::Debug + Send + Sync {
     /// Which runtime it is.
     fn kind(&self) -> RuntimeKind;
 
@@ -138,17 +138,24 @@ pub(super) trait Runtime: std::fmt::Debug + Send + Sync {
 ///
 /// # Errors
 /// One sentence: what is wrong with the file, or what the runtime can't do, with the operator's name.
-pub(super) fn load(model: &[u8], shape: [usize; 4], config: &RuntimeConfig) -> Result<Box<dyn Runtime>, String> {
-    match config.kind {
-        RuntimeKind::Tract => Ok(Box::new(tract::Tract::load(model, shape)?)),
-        #[cfg(feature = "onnxruntime")]
-        RuntimeKind::OnnxRuntime => Ok(Box::new(onnx_runtime::OnnxRuntime::load(model, shape, config)?)),
-        #[cfg(not(feature = "onnxruntime"))]
-        RuntimeKind::OnnxRuntime => {
-            Err("this program was built without ONNX Runtime; build it with `--features onnxruntime`, or choose tract"
-                .to_owned())
+pub(crate) fn load(model: &[u8], shape: [usize; 4], config: &RuntimeConfig) -> Result<Box<dyn Runtime>, String> {
+    guarded("reading the model", || {
+        let graph = Graph::read(model)?;
+        let declared = graph.input().ok_or("the model has no input")?;
+        if !declared.shape.is_empty() {
+            fits(&declared.shape, shape)?;
         }
-    }
+        match config.kind {
+            RuntimeKind::Tract => Ok(Box::new(tract::Tract::build(&graph, shape)?) as Box<dyn Runtime>),
+            #[cfg(feature = "onnxruntime")]
+            RuntimeKind::OnnxRuntime => Ok(Box::new(onnx_runtime::OnnxRuntime::build(model, config)?)),
+            #[cfg(not(feature = "onnxruntime"))]
+            RuntimeKind::OnnxRuntime => Err(
+                "this program was built without ONNX Runtime; build it with `--features onnxruntime`, or choose tract"
+                    .to_owned(),
+            ),
+        }
+    })
 }
 
 /// Whether the shape that a file declares leaves room for the manifest's; `None` is an open axis.

@@ -1,7 +1,6 @@
 //! ONNX Runtime: a library that is loaded when it is first asked for, once per process.
 
-use super::graph::Graph;
-use super::{Input, Kind, Output, Provider, Runtime, RuntimeConfig, RuntimeKind, Values, fits, guarded, said};
+use super::{Input, Kind, Output, Provider, Runtime, RuntimeConfig, RuntimeKind, Values, guarded, said};
 use half::f16;
 use ort::environment::Environment;
 use ort::ep::{CUDA, ExecutionProviderDispatch, TensorRT};
@@ -32,40 +31,34 @@ pub(super) struct OnnxRuntime {
 }
 
 impl OnnxRuntime {
-    pub(super) fn load(model: &[u8], shape: [usize; 4], config: &RuntimeConfig) -> Result<Self, String> {
+    /// Opens a session for a file whose graph was read.
+    pub(super) fn build(model: &[u8], config: &RuntimeConfig) -> Result<Self, String> {
         let environment = environment(config.library.as_deref())?;
-        guarded("reading the model", || {
-            let file = Graph::read(model)?;
-            let declared = file.input().ok_or("the model has no input")?;
-            if !declared.shape.is_empty() {
-                fits(&declared.shape, shape)?;
+        let session = Session::builder(environment)
+            .map_err(said)?
+            .with_optimization_level(GraphOptimizationLevel::All)
+            .map_err(said)?
+            .with_intra_threads(config.threads.max(1))
+            .map_err(said)?
+            // Spinning threads would take the decoder's time.
+            .with_intra_op_spinning(false)
+            .map_err(said)?
+            .with_log_level(LogLevel::Fatal)
+            .map_err(said)?
+            .with_execution_providers(providers(&config.providers))
+            .map_err(|error| format!("ONNX Runtime can't use the configured provider: {}", said(error)))?
+            .commit_from_memory(model)
+            .map_err(|error| format!("ONNX Runtime refuses the model: {}", said(error)))?;
+        let holds = session.inputs().first().and_then(|input| input.dtype().tensor_type());
+        match holds {
+            Some(holds @ (TensorElementType::Float32 | TensorElementType::Float16 | TensorElementType::Uint8)) => {
+                Ok(Self { session: Mutex::new(session), holds })
             }
-            let session = Session::builder(environment)
-                .map_err(said)?
-                .with_optimization_level(GraphOptimizationLevel::All)
-                .map_err(said)?
-                .with_intra_threads(config.threads.max(1))
-                .map_err(said)?
-                // Spinning threads would take the decoder's time.
-                .with_intra_op_spinning(false)
-                .map_err(said)?
-                .with_log_level(LogLevel::Fatal)
-                .map_err(said)?
-                .with_execution_providers(providers(&config.providers))
-                .map_err(|error| format!("ONNX Runtime can't use the configured provider: {}", said(error)))?
-                .commit_from_memory(model)
-                .map_err(|error| format!("ONNX Runtime refuses the model: {}", said(error)))?;
-            let holds = session.inputs().first().and_then(|input| input.dtype().tensor_type());
-            match holds {
-                Some(holds @ (TensorElementType::Float32 | TensorElementType::Float16 | TensorElementType::Uint8)) => {
-                    Ok(Self { session: Mutex::new(session), holds })
-                }
-                other => Err(format!(
-                    "the model's input holds {}; export it with f32, f16 or u8",
-                    other.map_or("no tensor".to_owned(), |kind| kind.to_string())
-                )),
-            }
-        })
+            other => Err(format!(
+                "the model's input holds {}; export it with f32, f16 or u8",
+                other.map_or("no tensor".to_owned(), |kind| kind.to_string())
+            )),
+        }
     }
 }
 

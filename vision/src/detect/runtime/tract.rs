@@ -4,7 +4,7 @@
 //! importer panic; that is caught here, for a bad model is an answer and not a crash.
 
 use super::graph::{self, Graph};
-use super::{Input, Kind, Output, Runtime, RuntimeKind, Values, fits, guarded, said};
+use super::{Input, Kind, Output, Runtime, RuntimeKind, Values, guarded, said};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tract_onnx::prelude::*;
@@ -19,8 +19,28 @@ pub(super) struct Tract {
 }
 
 impl Tract {
-    pub(super) fn load(model: &[u8], shape: [usize; 4]) -> Result<Self, String> {
-        guarded("reading the model", || build(model, shape))
+    /// Builds the plan for an input of `shape`.
+    pub(super) fn build(file: &Graph, shape: [usize; 4]) -> Result<Self, String> {
+        known(file)?;
+        let blame = |error: TractError| {
+            let text = said(&error);
+            // tract names the step; people know operators.
+            let named = text.split('"').filter(|word| !word.is_empty()).find_map(|word| file.operator_of(word));
+            named.map_or_else(|| text.clone(), |operator| format!("tract can't do this {operator}: {text}"))
+        };
+        let mut graph = file.onnx.model_for_proto_model(&file.file).map_err(blame)?;
+        let input = *graph.input_outlets().map_err(said)?.first().ok_or("the model has no input")?;
+        let kind = graph.outlet_fact(input).map_err(said)?.datum_type.concretize().unwrap_or(f32::datum_type());
+        if ![f32::datum_type(), f16::datum_type(), u8::datum_type()].contains(&kind) {
+            return Err(format!("the model's input holds {kind:?}; export it with f32, f16 or u8"));
+        }
+        graph.set_input_fact(0, InferenceFact::dt_shape(kind, shape)).map_err(said)?;
+        // Shapes written into the file for its outputs were made for another batch or size: they are found anew.
+        for index in 0..graph.outputs.len() {
+            graph.set_output_fact(index, InferenceFact::default()).map_err(said)?;
+        }
+        let plan = graph.into_optimized().map_err(blame)?.into_runnable().map_err(blame)?;
+        Ok(Self { plan, kind })
     }
 }
 
@@ -51,34 +71,6 @@ fn plain(tensor: &Tensor) -> Result<Output, String> {
     let numbers = tensor.cast_to::<f32>().map_err(said)?;
     let view = numbers.to_plain_array_view::<f32>().map_err(said)?;
     Ok(Output { shape: view.shape().to_vec(), data: view.iter().copied().collect() })
-}
-
-fn build(model: &[u8], shape: [usize; 4]) -> Result<Tract, String> {
-    let file = Graph::read(model)?;
-    known(&file)?;
-    let blame = |error: TractError| {
-        let text = said(&error);
-        // tract names the step; people know operators.
-        let named = text.split('"').filter(|word| !word.is_empty()).find_map(|word| file.operator_of(word));
-        named.map_or_else(|| text.clone(), |operator| format!("tract can't do this {operator}: {text}"))
-    };
-    let mut graph = file.onnx.model_for_proto_model(&file.file).map_err(blame)?;
-    let declared = file.input().ok_or("the model has no input")?;
-    if !declared.shape.is_empty() {
-        fits(&declared.shape, shape)?;
-    }
-    let input = *graph.input_outlets().map_err(said)?.first().ok_or("the model has no input")?;
-    let kind = graph.outlet_fact(input).map_err(said)?.datum_type.concretize().unwrap_or(f32::datum_type());
-    if ![f32::datum_type(), f16::datum_type(), u8::datum_type()].contains(&kind) {
-        return Err(format!("the model's input holds {kind:?}; export it with f32, f16 or u8"));
-    }
-    graph.set_input_fact(0, InferenceFact::dt_shape(kind, shape)).map_err(said)?;
-    // Shapes written into the file for its outputs were made for another batch or size: they are found anew.
-    for index in 0..graph.outputs.len() {
-        graph.set_output_fact(index, InferenceFact::default()).map_err(said)?;
-    }
-    let plan = graph.into_optimized().map_err(blame)?.into_runnable().map_err(blame)?;
-    Ok(Tract { plan, kind })
 }
 
 /// Refuses operators that the importer doesn't know.
