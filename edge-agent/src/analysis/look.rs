@@ -4,11 +4,11 @@ use super::bench::{Answer, Bench, Job, Lost};
 use super::findings::{Finding, Outcome, PauseFound, SkimOutcome, SourceInfo, Timing};
 use super::interest::Interest;
 use super::shot::Shot;
-use super::source::{Coming, Source};
+use super::source::Source;
 use super::things::Things;
 use super::{Look, LookError};
 use crate::capture::Frame;
-use crate::skim::Since;
+use crate::skim::{Coming, Since};
 use fieldeye_base::stop::Stop;
 use fieldeye_protocol::record::RecordKind;
 use fieldeye_vision::pause::{MotionState, Pause, PauseConfig, PauseEvent, PauseFinder};
@@ -122,28 +122,28 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
     /// Goes through the video; false when it was stopped.
     fn run(&mut self, stop: &Stop) -> Result<bool, LookError<E>> {
         let mut source = Source::open(&self.look.source, self.look.skim, stop)?;
+        self.skim = source.refused().map(|why| SkimOutcome::Refused(why.to_owned()));
         loop {
             let waiting = Instant::now();
             let next = source.next(stop);
             self.timing.decode_s += waiting.elapsed().as_secs_f64();
-            self.skim = (source.decoded().map(SkimOutcome::Decoded))
-                .or_else(|| source.refused().map(|why| SkimOutcome::Refused(why.to_owned())));
+            self.skim = source.decoded().map(SkimOutcome::Decoded).or(self.skim.take());
             match next {
                 Ok(Coming::Frame(frame, since)) => {
                     self.frame(&frame, since, source.duration_s())?;
                     source.is_held(self.held);
                 }
-                Ok(Coming::Passed(until_s, blind_s)) => {
+                Ok(Coming::Passed { until_s, blind_s }) => {
                     if let Some(start_s) = blind_s {
                         let reason =
                             "its key frames are too far apart to skim it; look at it without --skim".to_owned();
                         let (start_s, end_s) = (thousandths(start_s), thousandths(until_s));
                         self.tell(Finding::Gap { start_s, end_s, reason })?;
                     }
-                    self.passed(until_s, source.frames())?;
+                    self.passed(until_s, source.behind())?;
                 }
                 Ok(Coming::End) => {
-                    self.frames = self.frames.max(source.frames());
+                    self.frames = self.frames.max(source.behind().unwrap_or(0));
                     // The decoder's memory is not needed any more.
                     drop(source);
                     self.end()?;
@@ -161,8 +161,8 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
     }
 
     /// Nothing was looked at up to `until_s`: whatever was held is over.
-    fn passed(&mut self, until_s: f64, frames: u64) -> Result<(), LookError<E>> {
-        (self.frames, self.end_s) = (frames, until_s.max(self.end_s));
+    fn passed(&mut self, until_s: f64, behind: Option<u64>) -> Result<(), LookError<E>> {
+        (self.frames, self.end_s) = (behind.unwrap_or(self.frames), until_s.max(self.end_s));
         if self.told.is_none_or(|told| told.elapsed() >= PROGRESS) { self.progress() } else { Ok(()) }
     }
 

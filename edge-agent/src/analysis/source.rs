@@ -1,22 +1,9 @@
 //! Where frames come from: all of a video, or those that a skim chooses.
 
-use crate::capture::{Frame, Next, Unreadable, Video};
-use crate::skim::{Refused, Since, Skim, Skimmed};
+use crate::capture::{Next, Unreadable, Video};
+use crate::skim::{Coming, Refused, Since, Skim};
 use fieldeye_base::stop::Stop;
 use std::path::Path;
-
-/// What comes next.
-#[derive(Debug)]
-pub(super) enum Coming {
-    /// A frame, and what was left out before it.
-    Frame(Box<Frame>, Since),
-    /// Nothing was looked at up to this time, seconds; from the other time on, it should have been.
-    Passed(f64, Option<f64>),
-    /// There are no more.
-    End,
-    /// The stop token was cancelled.
-    Stopped,
-}
 
 /// A source of frames.
 #[derive(Debug)]
@@ -25,8 +12,6 @@ pub(super) enum Source {
     Whole {
         /// The decoder.
         video: Box<Video>,
-        /// Frames so far.
-        frames: u64,
         /// Why it is not skimmed, if it was to be.
         refused: Option<String>,
     },
@@ -46,26 +31,18 @@ impl Source {
             }
             None => None,
         };
-        Ok(Self::Whole { video: Box::new(Video::open(path)?), frames: 0, refused })
+        Ok(Self::Whole { video: Box::new(Video::open(path)?), refused })
     }
 
     /// Waits for what comes next.
     pub(super) fn next(&mut self, stop: &Stop) -> Result<Coming, Unreadable> {
         Ok(match self {
-            Self::Whole { video, frames, .. } => match video.next(stop)? {
-                Next::Frame(frame) => {
-                    *frames = frame.number + 1;
-                    Coming::Frame(frame, Since::Nothing)
-                }
+            Self::Whole { video, .. } => match video.next(stop)? {
+                Next::Frame(frame) => Coming::Frame(frame, Since::Nothing),
                 Next::End => Coming::End,
                 Next::Stopped => Coming::Stopped,
             },
-            Self::Skimmed(skim) => match skim.next(stop)? {
-                Skimmed::Frame(frame, since) => Coming::Frame(frame, since),
-                Skimmed::Passed { until_s, blind_s } => Coming::Passed(until_s, blind_s),
-                Skimmed::End => Coming::End,
-                Skimmed::Stopped => Coming::Stopped,
-            },
+            Self::Skimmed(skim) => skim.next(stop)?,
         })
     }
 
@@ -77,11 +54,11 @@ impl Source {
         }
     }
 
-    /// Frames of the video that lie behind.
-    pub(super) fn frames(&self) -> u64 {
+    /// Frames of the video that lie behind, if it is skimmed: some of them were not given.
+    pub(super) fn behind(&self) -> Option<u64> {
         match self {
-            Self::Whole { frames, .. } => *frames,
-            Self::Skimmed(skim) => skim.frames(),
+            Self::Whole { .. } => None,
+            Self::Skimmed(skim) => Some(skim.frames()),
         }
     }
 

@@ -1,8 +1,9 @@
 //! A decoded frame: the decoder's buffer, mapped, with what is needed to read it.
 
+use super::{SHORTEST_S, seconds};
 use fieldeye_vision::luma::{LumaError, LumaView};
 use fieldeye_vision::picture::{BadPicture, Colour, Layout, Orientation, Picture};
-use gstreamer::{Buffer, Caps, CapsRef, TagListRef};
+use gstreamer::{Buffer, Caps, CapsRef, Sample, TagListRef};
 use gstreamer_video::video_frame::Readable;
 use gstreamer_video::{VideoColorMatrix, VideoColorRange, VideoFormat, VideoFrame, VideoFrameExt as _, VideoInfo};
 
@@ -26,7 +27,7 @@ pub(super) struct Format {
 }
 
 impl Format {
-    pub(super) fn new(caps: &CapsRef, orientation: Orientation) -> Result<Self, String> {
+    fn new(caps: &CapsRef, orientation: Orientation) -> Result<Self, String> {
         let info = VideoInfo::from_caps(caps).map_err(|_| format!("its format is {caps}"))?;
         let (layout, planes): (_, &'static [u32]) = match info.format() {
             VideoFormat::I420 => (Layout::I420, &[0, 1, 2]),
@@ -39,8 +40,25 @@ impl Format {
         Ok(Self { caps: caps.to_owned(), info, layout, planes, colour, orientation })
     }
 
+    /// The format of a sample: the known one, if the sample has the same.
+    pub(super) fn of<'a>(
+        known: &'a mut Option<Self>,
+        sample: &Sample,
+        orientation: impl FnOnce() -> Orientation,
+    ) -> Result<&'a Self, String> {
+        let caps = sample.caps().ok_or("it comes without a format")?;
+        let same = known.take().filter(|format| format.is(caps));
+        let format = same.map_or_else(|| Self::new(caps, orientation()), Ok)?;
+        Ok(known.insert(format))
+    }
+
+    /// How long a buffer is shown, seconds, where it or the stream says.
+    pub(super) fn length_s(&self, buffer: &Buffer) -> Option<f64> {
+        buffer.duration().map(seconds).filter(|length| *length >= SHORTEST_S).or(self.frame_s())
+    }
+
     /// Whether it was made from these caps.
-    pub(super) fn is(&self, caps: &CapsRef) -> bool {
+    fn is(&self, caps: &CapsRef) -> bool {
         std::ptr::eq::<CapsRef>(&*self.caps, caps) || *self.caps == *caps
     }
 

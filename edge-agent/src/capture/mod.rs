@@ -96,16 +96,11 @@ impl Video {
 
     fn frame(&mut self, sample: &gstreamer::Sample) -> Result<Frame, Unreadable> {
         let unusable = |why: &str| trouble::unusable_frame(self.feed.path(), why);
-        let caps = sample.caps().ok_or_else(|| unusable("it comes without a format"))?;
-        if !self.format.as_ref().is_some_and(|format| format.is(caps)) {
-            let orientation = self.feed.pipeline.orientation();
-            self.format = Some(Format::new(caps, orientation).map_err(|why| unusable(&why))?);
-        }
-        let format = self.format.as_ref().ok_or_else(|| unusable("it comes without a format"))?;
+        let orientation = || self.feed.pipeline.orientation();
+        let format = Format::of(&mut self.format, sample, orientation).map_err(|why| unusable(&why))?;
         let buffer = sample.buffer_owned().ok_or_else(|| unusable("it is empty"))?;
-        let frame_s = format.frame_s();
-        let length_s = buffer.duration().map(seconds).filter(|length| *length >= SHORTEST_S).or(frame_s);
-        let running_s = running_time_s(sample, &buffer);
+        let (frame_s, length_s) = (format.frame_s(), format.length_s(&buffer));
+        let running_s = running_time(sample, &buffer).map(seconds);
         let pts_s = match (running_s, self.first_s) {
             (Some(time), Some(first)) => time - first,
             (Some(time), None) => {
@@ -133,7 +128,7 @@ fn seconds(time: gstreamer::ClockTime) -> f64 {
 }
 
 /// When a buffer is to be shown, on the clock that runs on over edits and segments.
-fn running_time_s(sample: &gstreamer::Sample, buffer: &gstreamer::Buffer) -> Option<f64> {
+fn running_time(sample: &gstreamer::Sample, buffer: &gstreamer::Buffer) -> Option<gstreamer::ClockTime> {
     let segment = sample.segment()?.downcast_ref::<gstreamer::ClockTime>()?;
-    segment.to_running_time(buffer.pts()?).map(seconds)
+    segment.to_running_time(buffer.pts()?)
 }

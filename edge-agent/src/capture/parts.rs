@@ -6,13 +6,13 @@
 use super::feed::{Fed, Feed, Progress};
 use super::frame::{Format, Frame};
 use super::pipeline::Pipeline;
-use super::{SHORTEST_S, SILENCE, Unreadable, seconds, trouble};
+use super::{SILENCE, Unreadable, running_time, seconds, trouble};
 use fieldeye_base::stop::Stop;
 use fieldeye_vision::picture::Orientation;
 use gstreamer::event;
 use gstreamer::prelude::*;
 use gstreamer::{Buffer, BufferFlags, Caps, ClockTime, FlowError, FormattedSegment, Pad, Sample};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// One undecoded frame.
 #[derive(Debug, Clone)]
@@ -86,8 +86,7 @@ impl Parts {
             self.caps.clone_from(&caps);
         }
         let buffer = sample.buffer_owned().ok_or_else(|| unusable("it is empty"))?;
-        let segment = sample.segment().and_then(|segment| segment.downcast_ref::<ClockTime>());
-        let time = segment.zip(buffer.pts()).and_then(|(segment, pts)| segment.to_running_time(pts));
+        let time = running_time(sample, &buffer);
         self.first = self.first.or(time);
         let time = time.zip(self.first).and_then(|(time, first)| time.checked_sub(first));
         self.newest_s = time.map_or(self.newest_s, |time| self.newest_s.max(seconds(time)));
@@ -113,18 +112,7 @@ impl Parts {
         let (pipeline, entrance) = Pipeline::of_parts(path, &caps)?;
         let orientation = self.feed.pipeline.orientation();
         let feed = Feed::new(path, pipeline, SILENCE);
-        let path = path.to_owned();
-        Ok(PartDecoder {
-            feed,
-            entrance,
-            caps,
-            path,
-            orientation,
-            format: None,
-            frames: 0,
-            newest_s: None,
-            begun: false,
-        })
+        Ok(PartDecoder { feed, entrance, caps, orientation, format: None, frames: 0, newest_s: None, begun: false })
     }
 }
 
@@ -146,7 +134,6 @@ pub(crate) struct PartDecoder {
     entrance: Pad,
     /// Of the newest part.
     caps: Caps,
-    path: PathBuf,
     orientation: Orientation,
     format: Option<Format>,
     frames: u64,
@@ -190,7 +177,7 @@ impl PartDecoder {
     fn refused(&mut self, error: FlowError) -> Unreadable {
         // Why is on the bus.
         match self.feed.pipeline.trouble() {
-            Some(trouble) => trouble.sentence(&self.path, self.newest_s),
+            Some(trouble) => trouble.sentence(self.feed.path(), self.newest_s),
             None => trouble::internal(&error.to_string()),
         }
     }
@@ -219,15 +206,11 @@ impl PartDecoder {
     }
 
     fn frame(&mut self, sample: &Sample) -> Result<Option<Frame>, Unreadable> {
-        let unusable = |why: &str| trouble::unusable_frame(&self.path, why);
-        let caps = sample.caps().ok_or_else(|| unusable("it comes without a format"))?;
-        if !self.format.as_ref().is_some_and(|format| format.is(caps)) {
-            self.format = Some(Format::new(caps, self.orientation).map_err(|why| unusable(&why))?);
-        }
-        let format = self.format.as_ref().ok_or_else(|| unusable("it comes without a format"))?;
+        let unusable = |why: &str| trouble::unusable_frame(self.feed.path(), why);
+        let format = Format::of(&mut self.format, sample, || self.orientation).map_err(|why| unusable(&why))?;
         let buffer = sample.buffer_owned().ok_or_else(|| unusable("it is empty"))?;
         let Some(pts_s) = buffer.pts().map(seconds) else { return Ok(None) };
-        let length_s = buffer.duration().map(seconds).filter(|length| *length >= SHORTEST_S).or(format.frame_s());
+        let length_s = format.length_s(&buffer);
         let frame = Frame::new(buffer, format, 0, pts_s, length_s).map_err(|why| unusable(&why))?;
         self.frames += 1;
         self.newest_s = Some(self.newest_s.map_or(pts_s, |newest| newest.max(pts_s)));

@@ -2,10 +2,10 @@
 //!
 //! Decoding is most of the cost of an inspection. A skim takes the file apart without decoding ([`crate::capture`]),
 //! groups the parts into units that begin with a key frame (`unit`), decodes two pictures at the start of each to see
-//! how fast the camera moves there (`glance`), takes the weight of frames for a hint (`level`), and chooses what else it needs (`plan`): all frames where a hold begins or
-//! ends, key frames alone within one, nothing where the camera walks. It owns the choice and the order of decoding, gives
-//! frames in the order of time with word of what was left out before each ([`Since`]), and knows neither pauses nor
-//! models. A video that can't be skimmed is refused at the start with the reason ([`Refused`]).
+//! how fast the camera moves there (`glance`), takes the weight of frames for a hint (`level`), and chooses what else it
+//! needs (`plan`): all frames where a hold begins or ends, key frames alone within one, nothing where the camera walks.
+//! It owns the choice and the order of decoding, gives frames in the order of time with word of what was left out before
+//! each ([`Since`]), and knows neither pauses nor models. A video that can't be skimmed is refused at the start with the reason ([`Refused`]).
 
 mod glance;
 mod level;
@@ -49,7 +49,7 @@ pub(crate) enum Since {
 
 /// What comes next.
 #[derive(Debug)]
-pub(crate) enum Skimmed {
+pub(crate) enum Coming {
     /// A frame, and what was left out before it.
     Frame(Box<Frame>, Since),
     /// Nothing was looked at up to this time, seconds.
@@ -179,11 +179,11 @@ impl Skim {
     }
 
     /// Waits for the next frame. After an error or the end nothing more comes.
-    pub(crate) fn next(&mut self, stop: &Stop) -> Result<Skimmed, Unreadable> {
+    pub(crate) fn next(&mut self, stop: &Stop) -> Result<Coming, Unreadable> {
         loop {
             if let Some(run) = self.run {
                 match self.go_on(run, stop)? {
-                    Some(skimmed) => return Ok(skimmed),
+                    Some(coming) => return Ok(coming),
                     None => continue,
                 }
             }
@@ -191,21 +191,21 @@ impl Skim {
                 self.input = read_ahead(&mut self.parts, &mut self.grouper, &mut self.ahead, stop)?;
             }
             if !self.glance_ahead(stop)? {
-                return Ok(Skimmed::Stopped);
+                return Ok(Coming::Stopped);
             }
             let Some(choice) = self.choice(0, false) else {
                 return match std::mem::replace(&mut self.input, Input::Ended) {
                     Input::Failed(error) => Err(error),
-                    _ if stop.is_cancelled() => Ok(Skimmed::Stopped),
-                    _ => Ok(Skimmed::End),
+                    _ if stop.is_cancelled() => Ok(Coming::Stopped),
+                    _ => Ok(Coming::End),
                 };
             };
             match choice {
                 // The first frame of a video is always seen.
                 Choice::Pass if self.passed > 0 => return Ok(self.pass()),
                 Choice::Pass | Choice::Key => {
-                    if let Some(skimmed) = self.key() {
-                        return Ok(skimmed);
+                    if let Some(coming) = self.key() {
+                        return Ok(coming);
                     }
                     self.begin_run()?;
                 }
@@ -235,15 +235,15 @@ impl Skim {
         Some(known)
     }
 
-    fn pass(&mut self) -> Skimmed {
+    fn pass(&mut self) -> Coming {
         self.since = Since::Unseen;
         self.level.moved();
-        let Some(Known { unit, .. }) = self.drop_first() else { return Skimmed::End };
-        Skimmed::Passed { until_s: unit.end_s, blind_s: unit.continues.then_some(unit.start_s) }
+        let Some(Known { unit, .. }) = self.drop_first() else { return Coming::End };
+        Coming::Passed { until_s: unit.end_s, blind_s: unit.continues.then_some(unit.start_s) }
     }
 
     /// The key frame of the first known unit, which is all that is needed of it.
-    fn key(&mut self) -> Option<Skimmed> {
+    fn key(&mut self) -> Option<Coming> {
         let mut frame = self.ahead.front_mut()?.key.take()?;
         frame.number = self.passed;
         let known = self.drop_first()?;
@@ -251,7 +251,7 @@ impl Skim {
             self.level.rested(&known.unit);
         }
         let since = std::mem::replace(&mut self.since, Since::Rest { every_s: known.unit.every_s() });
-        Some(Skimmed::Frame(frame, since))
+        Some(Coming::Frame(frame, since))
     }
 
     /// Hands the first known unit, and those behind it that are needed as a whole, to the decoder.
@@ -290,7 +290,7 @@ impl Skim {
     }
 
     /// The next frame of a run; `None` when it is over.
-    fn go_on(&mut self, mut run: Run, stop: &Stop) -> Result<Option<Skimmed>, Unreadable> {
+    fn go_on(&mut self, mut run: Run, stop: &Stop) -> Result<Option<Coming>, Unreadable> {
         let end_s = self.ahead.front().map_or(0.0, |known| known.unit.end_s);
         let held_s = run.held_s.unwrap_or(f64::INFINITY);
         if run.until_left
@@ -299,7 +299,7 @@ impl Skim {
             && plan::nothing_follows(end_s - run.newest_s)
         {
             self.end_run(run, Since::Unseen);
-            return Ok(Some(Skimmed::Passed { until_s: end_s, blind_s: None }));
+            return Ok(Some(Coming::Passed { until_s: end_s, blind_s: None }));
         }
         match self.decoder.next(stop)? {
             Decoded::Frame(mut frame) => {
@@ -313,13 +313,13 @@ impl Skim {
                 run.newest_s = frame.pts_s;
                 self.run = Some(run);
                 let since = std::mem::replace(&mut self.since, Since::Nothing);
-                Ok(Some(Skimmed::Frame(frame, since)))
+                Ok(Some(Coming::Frame(frame, since)))
             }
             Decoded::End => {
                 self.end_run(run, Since::Nothing);
                 Ok(None)
             }
-            Decoded::Stopped => Ok(Some(Skimmed::Stopped)),
+            Decoded::Stopped => Ok(Some(Coming::Stopped)),
         }
     }
 

@@ -5,7 +5,7 @@
 //! what of it is needed: nothing where the camera moves at both, the key frame alone where it rests at both on the same
 //! thing, all of it where a hold begins, ends or may do so. What is not known counts as needed.
 
-/// Displacement that tremor makes between two pictures, px at [`LONG_SIDE`].
+/// Displacement that tremor makes between two pictures, px at [`fieldeye_vision::motion::LONG_SIDE`].
 const TREMOR_PX: f64 = 4.0;
 /// Speed over tremor from which the camera moves, px/s.
 const MOVING: f64 = 60.0;
@@ -21,9 +21,6 @@ const NO_PAUSE_S: f64 = 1.15;
 /// Shortest pause, seconds; what is left of a unit that is shorter needs no look.
 const SHORTEST_PAUSE_S: f64 = 1.0;
 
-/// Length of a picture's long side in the unit of these speeds, as in the pause finder.
-pub(super) const LONG_SIDE: f64 = 1280.0;
-
 /// What two pictures at a key frame told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Glance {
@@ -38,7 +35,7 @@ pub(super) enum Glance {
 }
 
 impl Glance {
-    /// From a displacement of `px` (at [`LONG_SIDE`]) within `seconds`.
+    /// From a displacement of `px` (at [`fieldeye_vision::motion::LONG_SIDE`]) within `seconds`.
     pub(super) fn of(px: f64, seconds: f64) -> Self {
         if !(px.is_finite() && seconds.is_finite() && seconds > 0.0) {
             Self::Unknown

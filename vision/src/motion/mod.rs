@@ -46,7 +46,25 @@ pub struct GlobalMotion {
     pub cut: bool,
 }
 
+/// Long side of the picture that displacements are told for when they shall not depend on the resolution, px.
+pub const LONG_SIDE: f64 = 1280.0;
+
 impl GlobalMotion {
+    /// Shift right, shift down, rotation and growth in a picture of `size` (width and height), each as the displacement
+    /// that a typical pixel sees, px at [`LONG_SIDE`].
+    #[must_use]
+    pub fn displacement(&self, size: (u32, u32)) -> [f64; 4] {
+        let (w, h) = (f64::from(size.0), f64::from(size.1));
+        let unit = LONG_SIDE / w.max(h).max(1.0);
+        let radius = ((w * w + h * h) / 12.0).sqrt() * unit;
+        [
+            f64::from(self.dx) * unit,
+            f64::from(self.dy) * unit,
+            f64::from(self.rotation) * radius,
+            f64::from(self.zoom - 1.0) * radius,
+        ]
+    }
+
     /// Confidence under which the movement is not known.
     pub const LOST: f32 = 0.08;
 

@@ -7,7 +7,7 @@
 use super::evidence::Evidence;
 use super::path::{Path, Point, Position, distance};
 
-/// Speeds, px/s at [`super::path::LONG_SIDE`].
+/// Speeds, px/s at [`crate::motion::LONG_SIDE`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Speeds {
     /// Below: at rest.

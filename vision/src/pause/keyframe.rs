@@ -10,7 +10,7 @@ use crate::luma::LumaView;
 const ROWS: usize = 48;
 /// Pixels whose sums fit into 31 bits.
 const PART: usize = 16_384;
-/// Speed at which a frame counts half, px/s at [`super::path::LONG_SIDE`].
+/// Speed at which a frame counts half, px/s at [`crate::motion::LONG_SIDE`].
 const HALF_SPEED: f64 = 60.0;
 /// Distance from where the hold is at which a frame counts half, px; what is far out may be leaving.
 const HALF_AWAY: f64 = 5.0;

@@ -20,10 +20,10 @@ pub use evidence::Evidence;
 pub use keyframe::sharpness;
 
 use crate::luma::LumaView;
-use crate::motion::{Change, Glance, GlobalMotion, MotionMeter};
+use crate::motion::{Change, Glance, GlobalMotion, LONG_SIDE, MotionMeter};
 use hold::{Hold, Holds, Speeds};
 use keyframe::{Best, Candidate};
-use path::{LONG_SIDE, Path, distance};
+use path::{Path, distance};
 use serde::{Deserialize, Serialize};
 
 /// What counts as a pause.

@@ -8,8 +8,6 @@
 use crate::motion::GlobalMotion;
 use std::collections::VecDeque;
 
-/// Length of a picture's long side in the unit of the path; a path doesn't depend on the resolution then.
-pub(super) const LONG_SIDE: f64 = 1280.0;
 /// Points kept at most.
 const CAPACITY: usize = 1024;
 /// Seconds of points kept behind the one that is judged.
@@ -57,15 +55,7 @@ impl Path {
         if motion.confidence < GlobalMotion::LOST && !motion.cut {
             return;
         }
-        let (w, h) = (f64::from(size.0), f64::from(size.1));
-        let unit = LONG_SIDE / w.max(h).max(1.0);
-        let radius = ((w * w + h * h) / 12.0).sqrt() * unit;
-        let step = [
-            f64::from(motion.dx) * unit,
-            f64::from(motion.dy) * unit,
-            f64::from(motion.rotation) * radius,
-            f64::from(motion.zoom - 1.0) * radius,
-        ];
+        let step = motion.displacement(size);
         let mut own_speed = f64::INFINITY;
         if motion.cut || !step.iter().all(|v| v.is_finite()) {
             self.run += 1;
@@ -186,12 +176,12 @@ impl Path {
     }
 }
 
-/// Length of a displacement, px at [`LONG_SIDE`].
+/// Length of a displacement, px at [`crate::motion::LONG_SIDE`].
 pub(super) fn length(d: &Position) -> f64 {
     d.iter().map(|v| v * v).sum::<f64>().sqrt()
 }
 
-/// Distance of two positions, px at [`LONG_SIDE`].
+/// Distance of two positions, px at [`crate::motion::LONG_SIDE`].
 pub(super) fn distance(a: &Position, b: &Position) -> f64 {
     length(&[a[0] - b[0], a[1] - b[1], a[2] - b[2], a[3] - b[3]])
 }
