@@ -1,5 +1,6 @@
 //! The defect model: the one inside the program, or a package in a folder.
 
+use crate::config::Config;
 use fieldeye_base::exit::{Exit, Failure};
 use fieldeye_protocol::body::ModelRef;
 use fieldeye_vision::detect::{Detector, RuntimeConfig};
@@ -30,6 +31,11 @@ pub(crate) fn open(folder: Option<&Path>) -> Result<Package, Failure> {
         None => Package::embedded(BUILT_IN_MANIFEST, BUILT_IN_MODEL)
             .map_err(|error| refuse(&error, "please report this, and give --model DIR meanwhile")),
     }
+}
+
+/// Makes the configured model ready to look, with the configured runtime. Errors as of [`load`]. Blocks.
+pub(crate) fn configured(config: &Config) -> Result<LoadedModel, Failure> {
+    load(config.model.path.as_deref(), &config.detect.runtime_config()?)
 }
 
 /// Makes the package in `folder`, or the one inside the program, ready to look. Anything wrong with it is exit 4. Blocks.

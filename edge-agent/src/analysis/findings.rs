@@ -6,6 +6,16 @@ use fieldeye_protocol::digest::Digest;
 use fieldeye_protocol::record::{RecordId, RecordKind};
 use std::sync::Arc;
 
+/// Rounds to thousandths: times to milliseconds.
+pub(crate) fn thousandths(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+/// Whole milliseconds.
+pub(super) fn milliseconds(seconds: f64) -> i64 {
+    (seconds * 1000.0).round() as i64
+}
+
 /// Where the ids of findings come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Identity {
@@ -17,7 +27,7 @@ impl Identity {
     /// The id of a finding of this kind that starts at `start_s`; `distinction` tells apart what starts together.
     pub(crate) fn id(&self, kind: &RecordKind, start_s: f64, distinction: &str) -> RecordId {
         let Self::File(content) = self;
-        RecordId::derived(content, kind, (start_s * 1000.0).round() as i64, distinction)
+        RecordId::derived(content, kind, milliseconds(start_s), distinction)
     }
 }
 

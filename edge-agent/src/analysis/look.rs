@@ -1,7 +1,7 @@
 //! One pass over a video.
 
 use super::bench::{Answer, Bench, Job, Lost};
-use super::findings::{Finding, Outcome, PauseFound, SkimOutcome, SourceInfo, Timing};
+use super::findings::{Finding, Outcome, PauseFound, SkimOutcome, SourceInfo, Timing, thousandths};
 use super::interest::Interest;
 use super::shot::Shot;
 use super::source::Source;
@@ -49,16 +49,6 @@ impl<E> From<Lost> for LookError<E> {
     fn from(Lost(why): Lost) -> Self {
         Self::Failed { why }
     }
-}
-
-/// Rounds to thousandths: times to milliseconds.
-pub(super) fn thousandths(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
-}
-
-/// Whole milliseconds.
-pub(super) fn milliseconds(seconds: f64) -> i64 {
-    (seconds * 1000.0).round() as i64
 }
 
 /// The state of a pass.

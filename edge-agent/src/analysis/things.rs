@@ -2,8 +2,7 @@
 //! sight and there is more to say.
 
 use super::bench::Answer;
-use super::findings::{DefectFound, Identity, Keyframe};
-use super::look::{milliseconds, thousandths};
+use super::findings::{DefectFound, Identity, Keyframe, milliseconds, thousandths};
 use super::shot::Shot;
 use fieldeye_protocol::body::{BoundingBox, Severity};
 use fieldeye_protocol::record::{RecordId, RecordKind};

@@ -57,7 +57,7 @@ struct Found {
 /// Looks at the pictures and shows what is on them. A picture that can't be read does not hold up the others.
 pub(crate) fn run(global: &Global, args: &DetectArgs) -> anyhow::Result<()> {
     let config = global.load(&args.look.flags())?.value;
-    let detector = model::load(config.model.path.as_deref(), &config.detect.runtime_config()?)?.detector;
+    let detector = model::configured(&config)?.detector;
     let mut images = Vec::new();
     let mut failures = Vec::new();
     for path in &args.images {

@@ -8,6 +8,7 @@ mod bar;
 mod seat;
 
 use crate::cli::Global;
+use crate::cmd::skim_flag;
 use crate::config::Config;
 use crate::jobs::facts::Facts;
 use crate::jobs::scan;
@@ -111,7 +112,7 @@ pub(crate) fn run(global: &Global, args: &ImportArgs) -> anyhow::Result<()> {
             ("session.equipment_type", args.equipment.clone()),
             ("session.camera_model", args.camera.clone()),
             ("session.mount_type", args.mount.clone()),
-            ("detect.skim", args.skim.then(|| "true".to_owned())),
+            skim_flag(args.skim),
         ])?
         .value;
     let found = scan::expand(&args.paths);

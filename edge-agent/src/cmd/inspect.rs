@@ -4,7 +4,7 @@ use crate::analysis::findings::{Finding, Identity, Outcome, SkimOutcome};
 use crate::analysis::{self, Look, LookError};
 use crate::capture;
 use crate::cli::Global;
-use crate::cmd::LookArgs;
+use crate::cmd::{LookArgs, bar_style, skim_flag};
 use crate::jobs::content;
 use crate::model::{self, LoadedModel};
 use crate::report::{Collector, Folder, Inspection, Model, Skim};
@@ -12,7 +12,7 @@ use clap::Args;
 use fieldeye_base::console;
 use fieldeye_base::exit::{Exit, Failure};
 use fieldeye_base::stop::Stop;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `inspect`.
@@ -39,14 +39,15 @@ pub(crate) fn run(global: &Global, args: &InspectArgs) -> anyhow::Result<()> {
     if args.file.as_os_str() == "-" {
         return Err(Failure::usage("a video can't be read from standard input").hint("give the path of a file").into());
     }
-    let config = global.load(&args.look.flags())?.value;
+    let [model, runtime] = args.look.flags();
+    let config = global.load(&[model, runtime, skim_flag(args.skim)])?.value;
     let folder = args.out.as_deref().map(Folder::at).transpose()?;
     capture::check(&args.file).map_err(|error| Failure::new(Exit::Unreadable, error.why))?;
-    let model = model::load(config.model.path.as_deref(), &config.detect.runtime_config()?)?;
+    let model = model::configured(&config)?;
     let progress = Progress::new();
     let identity = Identity::File(digest(&args.file)?);
     let mut collector = Collector::new(file_name(&args.file), about(&model), folder);
-    let (rate_hz, skim) = (config.detect.rate_hz, config.detect.skim || args.skim);
+    let (rate_hz, skim) = (config.detect.rate_hz, config.detect.skim);
     let look = Look { source: args.file.clone(), identity, model, rate_hz, skim };
     let looked = analysis::look(&look, &Stop::new(), &mut |finding| {
         progress.show(&finding);
@@ -114,16 +115,9 @@ impl Progress {
     fn new() -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         let this = Self { bar };
-        this.style("{msg}");
+        this.bar.set_style(bar_style("{msg}"));
         this.bar.set_message("reading");
         this
-    }
-
-    fn style(&self, template: &str) {
-        // The default bar is not ASCII.
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            self.bar.set_style(style.progress_chars("=> "));
-        }
     }
 
     fn show(&self, finding: &Finding) {
@@ -136,7 +130,7 @@ impl Progress {
                     }
                     None => "{elapsed} {msg}",
                 };
-                self.style(template);
+                self.bar.set_style(bar_style(template));
             }
             Finding::Progress { position_s, frames } => {
                 self.bar.set_message(format!("{position_s:.0} s, {frames} frames"));

@@ -11,6 +11,7 @@ pub(crate) mod why;
 
 use clap::Args;
 use fieldeye_base::config::Flag;
+use indicatif::ProgressStyle;
 
 /// With what a command looks; what isn't given is as configured.
 #[derive(Debug, Args)]
@@ -29,4 +30,14 @@ impl LookArgs {
         let model = self.model.as_ref().map(|dir| dir.to_string_lossy().into_owned());
         [("model.path", model), ("detect.runtime", self.runtime.clone())]
     }
+}
+
+/// `--skim` as the strongest layer of the configuration.
+fn skim_flag(skim: bool) -> Flag {
+    ("detect.skim", skim.then(|| "true".to_owned()))
+}
+
+/// How a progress bar looks; indicatif's own is not ASCII.
+fn bar_style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("a valid template").progress_chars("=> ")
 }

@@ -65,7 +65,7 @@ async fn serve(config: &Config, store: Store, paths: Vec<PathBuf>) -> anyhow::Re
     );
     let line = Line { store: store.clone(), hub: config.hub_address()?, settings: config.sync.clone(), eager: false };
     let line = sync::start(line, stop.clone());
-    let eye = Analysis::new(config)?;
+    let eye = Analysis::new(config);
     let mut worker = worker::start(store.clone(), Box::new(eye), i64::MAX, stop.clone())?;
     sources::start(store.clone(), paths, &Facts::from(&config.session), stop.clone())?;
     service::ready();

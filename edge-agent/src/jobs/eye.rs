@@ -9,8 +9,7 @@ use fieldeye_base::exit::Failure;
 use fieldeye_base::memory;
 use fieldeye_base::stop::Stop;
 use fieldeye_protocol::body::ModelRef;
-use fieldeye_vision::detect::RuntimeConfig;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Where findings go; each call returns when the finding is durable.
 pub(crate) type Sink<'a> = &'a mut dyn FnMut(Finding) -> Result<(), StoreError>;
@@ -40,24 +39,19 @@ pub(crate) trait Eye: Send {
 /// The eye of this program.
 #[derive(Debug)]
 pub(crate) struct Analysis {
-    folder: Option<PathBuf>,
-    runtime: RuntimeConfig,
-    rate_hz: f64,
-    skim: bool,
+    config: Config,
     loaded: Option<LoadedModel>,
 }
 
 impl Analysis {
-    /// Looks as configured: with the model of a folder, or with the built-in one.
-    pub(crate) fn new(config: &Config) -> Result<Self, Failure> {
-        let (runtime, detect) = (config.detect.runtime_config()?, &config.detect);
-        let folder = config.model.path.clone();
-        Ok(Self { folder, runtime, rate_hz: detect.rate_hz, skim: detect.skim, loaded: None })
+    /// Looks as configured.
+    pub(crate) fn new(config: &Config) -> Self {
+        Self { config: config.clone(), loaded: None }
     }
 
     fn load(&mut self) -> Result<&LoadedModel, Failure> {
         if self.loaded.is_none() {
-            self.loaded = Some(model::load(self.folder.as_deref(), &self.runtime)?);
+            self.loaded = Some(model::configured(&self.config)?);
         }
         Ok(self.loaded.as_ref().expect("loaded just now"))
     }
@@ -69,11 +63,11 @@ impl Eye for Analysis {
     }
 
     fn rate_hz(&self) -> f64 {
-        self.rate_hz
+        self.config.detect.rate_hz
     }
 
     fn skims(&self) -> bool {
-        self.skim
+        self.config.detect.skim
     }
 
     fn look(
@@ -83,7 +77,7 @@ impl Eye for Analysis {
         stop: &Stop,
         sink: Sink<'_>,
     ) -> Result<Outcome, LookError<StoreError>> {
-        let (rate_hz, skim) = (self.rate_hz, self.skim);
+        let (rate_hz, skim) = (self.rate_hz(), self.skims());
         let model = self.load().map_err(|failure| LookError::Model { why: failure.to_string() })?.clone();
         analysis::look(&Look { source: file.to_owned(), identity, model, rate_hz, skim }, stop, sink)
     }

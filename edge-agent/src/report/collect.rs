@@ -2,7 +2,7 @@
 
 use super::folder::Folder;
 use super::inspection::{Defect, Gap, Inspection, Model, Pause, Picture, Skim, Span, Timing};
-use crate::analysis::findings::{DefectFound, Finding, Keyframe, Outcome, PauseFound, SkimOutcome};
+use crate::analysis::findings::{DefectFound, Finding, Keyframe, Outcome, PauseFound, SkimOutcome, thousandths};
 use fieldeye_base::exit::Failure;
 
 /// Takes findings as they come; pictures go to the folder at once, so that memory stays small.
@@ -46,7 +46,7 @@ impl Collector {
     ) -> (Inspection, Option<Folder>) {
         let it = &mut self.inspection;
         let Outcome { source, frames, duration_s, timing, skim, .. } = outcome;
-        (it.width, it.height, it.fps) = (source.width, source.height, rounded(source.fps));
+        (it.width, it.height, it.fps) = (source.width, source.height, thousandths(source.fps));
         (it.frames, it.duration_s) = (*frames, *duration_s);
         it.skim = skim.as_ref().map(|skim| match skim {
             SkimOutcome::Decoded(decoded) => Skim { decoded: *decoded, of: *frames, refused: None },
@@ -54,16 +54,16 @@ impl Collector {
         });
         if let Some(reason) = broken_off {
             let end_s = source.duration_s.unwrap_or(*duration_s).max(*duration_s);
-            it.gaps.push(Gap { start_s: *duration_s, end_s: rounded(end_s), reason: reason.to_owned() });
+            it.gaps.push(Gap { start_s: *duration_s, end_s: thousandths(end_s), reason: reason.to_owned() });
         }
         it.timing = Timing {
-            wall_s: rounded(timing.wall_s),
-            decode_s: rounded(timing.decode_s),
-            motion_s: rounded(timing.motion_s),
-            preprocess_s: rounded(timing.preprocess_s),
-            infer_s: rounded(timing.infer_s),
-            postprocess_s: rounded(timing.postprocess_s),
-            store_s: rounded(timing.store_s),
+            wall_s: thousandths(timing.wall_s),
+            decode_s: thousandths(timing.decode_s),
+            motion_s: thousandths(timing.motion_s),
+            preprocess_s: thousandths(timing.preprocess_s),
+            infer_s: thousandths(timing.infer_s),
+            postprocess_s: thousandths(timing.postprocess_s),
+            store_s: thousandths(timing.store_s),
             frames_per_s: (*frames as f64 / timing.wall_s.max(1e-3) * 10.0).round() / 10.0,
             peak_rss_mb,
         };
@@ -122,8 +122,4 @@ impl Collector {
 fn picture(keyframe: &Keyframe) -> Picture {
     let Keyframe { id, timestamp_s, width, height, .. } = *keyframe;
     Picture { id, timestamp_s, width, height }
-}
-
-fn rounded(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
 }

@@ -27,8 +27,7 @@ pub(super) fn checks(config: &Config) -> anyhow::Result<Vec<Check>> {
 
 fn the_model(config: &Config) -> Check {
     const NAME: &str = "model";
-    let loaded = config.detect.runtime_config().and_then(|runtime| model::load(config.model.path.as_deref(), &runtime));
-    match loaded {
+    match model::configured(config) {
         Ok(loaded) => {
             let (reference, runtime) = (loaded.reference, loaded.detector.runtime().as_str());
             let from = config.model.path.as_ref().map_or("built in".to_owned(), |path| path.display().to_string());

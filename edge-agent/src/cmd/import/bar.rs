@@ -1,10 +1,11 @@
 //! What a person at a terminal sees meanwhile. Nothing where standard error is not a terminal.
 
+use crate::cmd::bar_style;
 use crate::store::jobs::Job;
 use crate::store::outbox::Depth;
 use fieldeye_base::console;
 use fieldeye_base::instance::Holder;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use std::path::Path;
 
 /// Steps of the bar for each file.
@@ -21,8 +22,7 @@ impl Bar {
     /// Begins with `files` files.
     pub(super) fn new(files: usize) -> Self {
         let bar = ProgressBar::new(files as u64 * STEPS as u64);
-        let style = ProgressStyle::with_template("[{bar:30}] {percent:>3}%  {msg}").expect("a valid template");
-        bar.set_style(style.progress_chars("=> "));
+        bar.set_style(bar_style("[{bar:30}] {percent:>3}%  {msg}"));
         Self { bar, files }
     }
 

@@ -196,7 +196,7 @@ impl Place {
 impl Own {
     fn begin(config: &Config, store: &Store, up_to: i64, instance: Instance, stop: &Stop) -> anyhow::Result<Self> {
         let stop = stop.child_token();
-        let eye = Analysis::new(config)?;
+        let eye = Analysis::new(config);
         let worker = worker::start(store.clone(), Box::new(eye), up_to, stop.clone())?;
         let hub = config.hub_address()?;
         let line = Line { store: store.clone(), hub, settings: config.sync.clone(), eager: true };

@@ -1,12 +1,13 @@
 //! `fieldeye-agent model learn`: from a folder of good pictures to a package that marks what is unlike them.
 
-use crate::cmd::detect;
+use crate::analysis::findings::thousandths;
+use crate::cmd::{bar_style, detect};
 use clap::Args;
 use fieldeye_base::console;
 use fieldeye_base::exit::{Exit, Failure};
 use fieldeye_vision::learn::{self, LEAST_PICTURES, LearnError, Learner, Learnt};
 use image::{ImageDecoder as _, ImageReader};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
@@ -120,8 +121,8 @@ pub(crate) fn run(args: &LearnArgs) -> anyhow::Result<()> {
         held_out: learnt.held_out,
         false_alarms: learnt.false_alarms,
         expected_false_alarms: learnt.expected_false_alarms,
-        threshold: rounded(learnt.threshold),
-        greatest_good: rounded(learnt.greatest_good),
+        threshold: thousandths(learnt.threshold),
+        greatest_good: thousandths(learnt.greatest_good),
     };
     if args.json {
         console::say_json(&summary)?;
@@ -129,10 +130,6 @@ pub(crate) fn run(args: &LearnArgs) -> anyhow::Result<()> {
         show(&summary);
     }
     Ok(())
-}
-
-fn rounded(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
 }
 
 /// `WxH`.
@@ -257,10 +254,7 @@ fn write(folder: &Path, learnt: &Learnt) -> Result<(), Failure> {
 /// A bar on a terminal, nothing in a pipe.
 fn bar(length: u64) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
-    // The default bar is not ASCII.
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} {percent:>3} % {msg}") {
-        bar.set_style(style.progress_chars("=> "));
-    }
+    bar.set_style(bar_style("{bar:40} {percent:>3} % {msg}"));
     bar
 }
 
