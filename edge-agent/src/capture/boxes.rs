@@ -17,6 +17,13 @@ pub(super) struct Outline {
     pub(super) cut_off: bool,
 }
 
+impl Outline {
+    /// It is an MP4 that nobody can read.
+    pub(super) fn lacks_index(&self) -> bool {
+        self.is_mp4 && !self.has_index
+    }
+}
+
 /// Most boxes looked at: fragmented files have thousands.
 const BOXES: usize = 100_000;
 

@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 const SLOW: Duration = Duration::from_millis(500);
 /// How long frames that were decoded before an error may still take to come.
 const AFTER_ERROR: Duration = Duration::from_secs(2);
+/// Time without anything after which the file itself is asked. An error that a demuxer meets while it is still being
+/// plugged in is kept back by decodebin and parsebin, and nothing more comes.
+const HUSH: Duration = Duration::from_secs(1);
 /// How long a look into the sink waits.
 const PULL: Duration = Duration::from_millis(50);
 
@@ -57,6 +60,7 @@ impl Feed {
     /// Waits for the next piece.
     pub(super) fn next(&mut self, stop: &Stop, progress: Progress) -> Result<Fed, Unreadable> {
         let began = Instant::now();
+        let mut asked = progress.pieces > 0;
         loop {
             if stop.is_cancelled() {
                 if began.elapsed() > SLOW {
@@ -81,6 +85,12 @@ impl Feed {
                 }
                 Some(_) => {}
                 None if ended => return Ok(Fed::End),
+                None if !asked && began.elapsed() > HUSH => {
+                    asked = true;
+                    if let Some(error) = trouble::hopeless(&self.path) {
+                        return Err(error);
+                    }
+                }
                 None if began.elapsed() > self.silence => {
                     self.pipeline.leave();
                     return Err(trouble::silence(&self.path, self.silence, progress.newest_s));

@@ -1,7 +1,7 @@
 //! What is wrong with a file, in one sentence for the person who gave it.
 
 use super::Unreadable;
-use super::boxes;
+use super::boxes::{self, Outline};
 use gstreamer::glib;
 use gstreamer::{CoreError, Message, ResourceError, StreamError};
 use std::fs::{self, File};
@@ -74,10 +74,7 @@ impl Trouble {
                 let package = package_for(what);
                 format!("{name} needs a decoder that is not installed ({what}); install it: apt-get install {package}")
             }
-            _ if outline.is_mp4 && !outline.has_index => format!(
-                "{name} has no index (moov): the recording was cut off before it was closed; \
-                 copy it again from the camera or repair it with the camera"
-            ),
+            _ if outline.lacks_index() => return no_index(path),
             Self::NotAVideo => format!("{name} is not a video, whatever its name says; give a video file"),
             Self::Damaged { detail } | Self::Other { detail } => match reached {
                 Some(reached) => {
@@ -120,6 +117,20 @@ fn unopened(path: &Path, error: &io::Error) -> String {
         io::ErrorKind::PermissionDenied => format!("{name} may not be read by this user; change its permissions"),
         _ => format!("{name} can't be opened ({error})"),
     }
+}
+
+fn no_index(path: &Path) -> Unreadable {
+    let why = format!(
+        "{} has no index (moov): the recording was cut off before it was closed; \
+         copy it again from the camera or repair it with the camera",
+        path.display()
+    );
+    Unreadable { why }
+}
+
+/// What the file itself says against being read, when nobody else says anything.
+pub(super) fn hopeless(path: &Path) -> Option<Unreadable> {
+    boxes::outline(path).filter(Outline::lacks_index).map(|_| no_index(path))
 }
 
 pub(super) fn no_video(path: &Path) -> Unreadable {
