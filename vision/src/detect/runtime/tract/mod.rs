@@ -3,6 +3,8 @@
 //! What tract can't do is refused by the name of the operator, before anything is built. Damaged files can make its
 //! importer panic; that is caught here, for a bad model is an answer and not a crash.
 
+mod quicken;
+
 use super::graph::{self, Graph};
 use super::{Input, Kind, Output, Runtime, RuntimeKind, Values, guarded, said};
 use std::collections::BTreeSet;
@@ -39,7 +41,9 @@ impl Tract {
         for index in 0..graph.outputs.len() {
             graph.set_output_fact(index, InferenceFact::default()).map_err(said)?;
         }
-        let plan = graph.into_optimized().map_err(blame)?.into_runnable().map_err(blame)?;
+        let mut graph = graph.into_optimized().map_err(blame)?;
+        quicken::quicken(&mut graph).map_err(blame)?;
+        let plan = graph.into_runnable().map_err(blame)?;
         Ok(Self { plan, kind })
     }
 }
