@@ -67,7 +67,8 @@ impl EvalOp for PadRows {
 
     fn eval(&self, _context: &EvalContext<'_>, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let input = args_1!(inputs);
-        let shape: Vec<usize> = input.shape().iter().zip(&self.pads).map(|(n, (before, after))| n + before + after).collect();
+        let shape: Vec<usize> =
+            input.shape().iter().zip(&self.pads).map(|(n, (before, after))| n + before + after).collect();
         let mut output = Tensor::zero::<f32>(&shape)?;
         {
             let source = input.try_as_plain_ram()?;
