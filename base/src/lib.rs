@@ -6,6 +6,7 @@
 //!
 //! It refuses to know what either program is for: no records, no MQTT, no video.
 
+pub mod backoff;
 pub mod clock;
 pub mod config;
 pub mod console;

@@ -44,8 +44,10 @@ pub(crate) enum Command {
     Detect(cmd::detect::DetectArgs),
     /// Make and check model packages
     Model(cmd::model::ModelArgs),
-    /// Analyse what lies in the sources, keep it, bring it to the hub, until stopped
+    /// Watch cameras, analyse what lies in the sources, keep it, bring it to the hub, until stopped
     Run(cmd::run::RunArgs),
+    /// Begin and end live sessions, remember a moment, list what there is
+    Session(cmd::session::SessionArgs),
     /// Analyse videos, keep what is found, bring it to the hub
     Import(cmd::import::ImportArgs),
     /// Look at everything that this program needs, and say what to do
@@ -88,6 +90,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Detect(args) => cmd::detect::run(&global, &args),
         Command::Model(args) => cmd::model::run(&global, &args),
         Command::Run(args) => cmd::run::run(&global, &args),
+        Command::Session(args) => cmd::session::run(&global, &args),
         Command::Import(args) => cmd::import::run(&global, &args),
         Command::Doctor(args) => cmd::doctor::run(&global, &args),
         Command::Status(args) => cmd::status::run(&global, &args),

@@ -1,5 +1,7 @@
 //! `agent.toml`: its keys, their defaults and what makes a value acceptable.
 
+use crate::capture::camera::Transport;
+use crate::live::Budget;
 use fieldeye_base::config::{Scheme, comma_list};
 use fieldeye_base::exit::Failure;
 use fieldeye_protocol::blob::CHUNK_BYTES;
@@ -18,12 +20,14 @@ pub(crate) const SCHEME: Scheme = Scheme { prefix: "FIELDEYE_AGENT_", file_name:
 pub(crate) struct Config {
     /// Folder for the database, pictures and logs.
     pub(crate) data_dir: PathBuf,
-    /// Files and folders that `run` analyses, each content once.
+    /// Files and folders that `run` analyses, each content once, and cameras that it watches (`rtsp:`, `v4l2:`, `libcamera:`,
+    /// `nvargus:`, `test:`; `play:` plays a file in real time).
     #[serde(deserialize_with = "comma_list")]
     pub(crate) sources: Vec<String>,
     pub(crate) device: DeviceSection,
     pub(crate) hub: HubSection,
     pub(crate) sync: SyncSection,
+    pub(crate) camera: CameraSection,
     pub(crate) detect: DetectSection,
     pub(crate) model: ModelSection,
     pub(crate) session: SessionSection,
@@ -62,6 +66,53 @@ pub(crate) struct SyncSection {
     pub(crate) window: usize,
     /// Most chunks of pictures under way.
     pub(crate) chunk_window: usize,
+}
+
+/// How live cameras are watched and recorded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct CameraSection {
+    /// When a session begins: `source` (as soon as there is a picture) or `hand` (when someone says so).
+    pub(crate) start: Start,
+    /// File with `user:password` of network cameras, readable by this user alone.
+    pub(crate) credentials_file: Option<PathBuf>,
+    /// How network cameras send: `tcp` or `udp`.
+    pub(crate) transport: Transport,
+    /// Seconds without a picture after which a camera is connected to anew.
+    pub(crate) stall_s: f64,
+    /// Whether the video is kept.
+    pub(crate) record: bool,
+    /// Seconds of video in a file.
+    pub(crate) piece_s: f64,
+    /// Most megabytes of video; what shows nothing goes first.
+    pub(crate) budget_mb: u64,
+    /// Megabytes that video leaves free on the disk.
+    pub(crate) free_mb: u64,
+}
+
+/// When a session begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Start {
+    /// As soon as there is a picture.
+    #[default]
+    Source,
+    /// When someone says so.
+    Hand,
+}
+
+impl Start {
+    /// Whether nobody needs to say anything.
+    pub(crate) fn is_by_itself(self) -> bool {
+        self == Self::Source
+    }
+}
+
+impl CameraSection {
+    /// What recordings may take.
+    pub(crate) fn budget(&self) -> Budget {
+        Budget { most: self.budget_mb.saturating_mul(1_000_000), free: self.free_mb.saturating_mul(1_000_000) }
+    }
 }
 
 /// How videos are looked at.
@@ -123,6 +174,7 @@ impl Default for Config {
             device: DeviceSection::default(),
             hub: HubSection::default(),
             sync: SyncSection::default(),
+            camera: CameraSection::default(),
             detect: DetectSection::default(),
             model: ModelSection::default(),
             session: SessionSection::default(),
@@ -146,6 +198,21 @@ impl Default for SyncSection {
             batch_delay_ms: 50,
             window: 4,
             chunk_window: 8,
+        }
+    }
+}
+
+impl Default for CameraSection {
+    fn default() -> Self {
+        Self {
+            start: Start::default(),
+            credentials_file: None,
+            transport: Transport::default(),
+            stall_s: 5.0,
+            record: true,
+            piece_s: 10.0,
+            budget_mb: 8000,
+            free_mb: 500,
         }
     }
 }
@@ -203,6 +270,13 @@ impl Config {
         let rate = self.detect.rate_hz;
         if !(rate.is_finite() && rate > 0.0 && rate <= 120.0) {
             return Err(Failure::usage(format!("detect.rate_hz is {rate}, it must be above 0 and at most 120")));
+        }
+        let seconds =
+            [("camera.stall_s", self.camera.stall_s, 0.5, 600.0), ("camera.piece_s", self.camera.piece_s, 1.0, 600.0)];
+        if let Some((key, value, least, most)) =
+            seconds.iter().find(|(_, value, least, most)| !(least..=most).contains(&value))
+        {
+            return Err(Failure::usage(format!("{key} is {value}, it must be {least} to {most}")));
         }
         self.detect.runtime_config()?;
         Ok(())

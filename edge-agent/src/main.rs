@@ -10,6 +10,7 @@ mod cli;
 mod cmd;
 mod config;
 mod jobs;
+mod live;
 mod model;
 mod report;
 mod skim;

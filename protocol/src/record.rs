@@ -30,6 +30,24 @@ impl RecordId {
         bytes.copy_from_slice(&hash[..16]);
         Self(Builder::from_custom_bytes(bytes).into_uuid())
     }
+
+    /// The id of something that began `start_ms` into a live session: a UUIDv7 whose time is that moment by the device's
+    /// clock, and whose other bits follow from the rest, so that one thing keeps its id while it is told again.
+    ///
+    /// `began_ms` is the Unix time of the session's first frame.
+    pub fn live(session: Self, began_ms: i64, kind: &RecordKind, start_ms: i64, distinction: &str) -> Self {
+        let mut hasher = Sha256::new();
+        hasher.update(session.0.as_bytes());
+        hasher.update(kind.as_str().as_bytes());
+        hasher.update([0]);
+        hasher.update(start_ms.to_be_bytes());
+        hasher.update(distinction.as_bytes());
+        let hash: [u8; 32] = hasher.finalize().into();
+        let mut chance = [0u8; 10];
+        chance.copy_from_slice(&hash[..10]);
+        let millis = u64::try_from(began_ms.saturating_add(start_ms)).unwrap_or(0);
+        Self(Builder::from_unix_timestamp_millis(millis, &chance).into_uuid())
+    }
 }
 
 impl fmt::Display for RecordId {

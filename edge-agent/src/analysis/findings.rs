@@ -1,6 +1,7 @@
 //! What an analysis tells while it goes through a video: the only thing that passes from pixels to the store, the
 //! report and the console. Times are presentation seconds from the first frame, boxes pixels of the displayed picture.
 
+use crate::capture::camera::{Health, Piece};
 use fieldeye_protocol::body::{BoundingBox, Severity};
 use fieldeye_protocol::digest::Digest;
 use fieldeye_protocol::record::{RecordId, RecordKind};
@@ -21,13 +22,44 @@ pub(super) fn milliseconds(seconds: f64) -> i64 {
 pub(crate) enum Identity {
     /// A file: ids follow from its content, so analysing it again gives the same ids.
     File(Digest),
+    /// A live session: ids carry the time at which the thing began.
+    Live {
+        /// The session's own id.
+        session: RecordId,
+        /// When its first frame came, by the device's clock, Unix ms.
+        began_ms: i64,
+    },
 }
 
 impl Identity {
     /// The id of a finding of this kind that starts at `start_s`; `distinction` tells apart what starts together.
     pub(crate) fn id(&self, kind: &RecordKind, start_s: f64, distinction: &str) -> RecordId {
-        let Self::File(content) = self;
-        RecordId::derived(content, kind, milliseconds(start_s), distinction)
+        match self {
+            Self::File(content) => RecordId::derived(content, kind, milliseconds(start_s), distinction),
+            Self::Live { session, .. } if *kind == RecordKind::Session => *session,
+            Self::Live { session, began_ms } => {
+                RecordId::live(*session, *began_ms, kind, milliseconds(start_s), distinction)
+            }
+        }
+    }
+}
+
+/// What is missing of a span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// Nothing was looked at.
+    Analysis,
+    /// There was no picture to record or to look at.
+    Recording,
+}
+
+impl Missing {
+    /// As a gap says it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Analysis => "not_analysed",
+            Self::Recording => "not_recorded",
+        }
     }
 }
 
@@ -115,15 +147,21 @@ pub(crate) enum Finding {
         /// End.
         end_s: f64,
     },
-    /// A span could not be looked at.
+    /// A span is missing.
     Gap {
         /// Start.
         start_s: f64,
         /// End; equal to the start when unknown.
         end_s: f64,
+        /// What is missing of it.
+        what: Missing,
         /// One sentence for a person.
         reason: String,
     },
+    /// A piece of the recording is closed.
+    Recorded(Piece),
+    /// How the camera is doing; a few times a second at most.
+    Health(Health),
     /// How far it is; a few times a second at most.
     Progress {
         /// Time of the newest frame.

@@ -1,14 +1,15 @@
 //! One pass over a video.
 
 use super::bench::{Answer, Bench, Job, Lost};
-use super::findings::{Finding, Outcome, PauseFound, SkimOutcome, SourceInfo, Timing, thousandths};
+use super::findings::{Finding, Missing, Outcome, PauseFound, SkimOutcome, SourceInfo, Timing, thousandths};
 use super::interest::Interest;
 use super::shot::Shot;
-use super::source::Source;
+use super::source::{Coming, Source};
 use super::things::Things;
-use super::{Look, LookError};
+use super::{Look, LookError, What};
 use crate::capture::Frame;
-use crate::skim::{Coming, Since};
+use crate::capture::camera::Health;
+use crate::skim::Since;
 use fieldeye_base::stop::Stop;
 use fieldeye_protocol::record::RecordKind;
 use fieldeye_vision::pause::{MotionState, Pause, PauseConfig, PauseEvent, PauseFinder};
@@ -80,6 +81,8 @@ struct Pass<'a, 'scope, E> {
     timing: Timing,
     began: Instant,
     told: Option<Instant>,
+    told_health: Option<Instant>,
+    health: Option<Health>,
 }
 
 impl<'a, 'scope, E> Pass<'a, 'scope, E> {
@@ -106,12 +109,17 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
             timing: Timing::default(),
             began: Instant::now(),
             told: None,
+            told_health: None,
+            health: None,
         }
     }
 
     /// Goes through the video; false when it was stopped.
     fn run(&mut self, stop: &Stop) -> Result<bool, LookError<E>> {
-        let mut source = Source::open(&self.look.source, self.look.skim, stop)?;
+        let mut source = match &self.look.what {
+            What::File { path, skim } => Source::open(path, *skim, stop)?,
+            What::Camera(settings, over) => Source::watch(settings.clone(), over.clone()),
+        };
         self.skim = source.refused().map(|why| SkimOutcome::Refused(why.to_owned()));
         loop {
             let waiting = Instant::now();
@@ -122,16 +130,22 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
                 Ok(Coming::Frame(frame, since)) => {
                     self.frame(&frame, since, source.duration_s())?;
                     source.is_held(self.held);
+                    self.health = source.health();
                 }
                 Ok(Coming::Passed { until_s, blind_s }) => {
                     if let Some(start_s) = blind_s {
                         let reason =
                             "its key frames are too far apart to skim it; look at it without --skim".to_owned();
                         let (start_s, end_s) = (thousandths(start_s), thousandths(until_s));
-                        self.tell(Finding::Gap { start_s, end_s, reason })?;
+                        let what = Missing::Analysis;
+                        self.tell(Finding::Gap { start_s, end_s, what, reason })?;
                     }
                     self.passed(until_s, source.behind())?;
                 }
+                Ok(Coming::Gone) => self.unseen()?,
+                Ok(Coming::Missed { from_s, until_s, why }) => self.missed(from_s, until_s, why)?,
+                Ok(Coming::Piece(piece)) => self.tell(Finding::Recorded(piece))?,
+                Ok(Coming::Nothing) => self.quiet(source.health())?,
                 Ok(Coming::End) => {
                     self.frames = self.frames.max(source.behind().unwrap_or(0));
                     // The decoder's memory is not needed any more.
@@ -156,6 +170,36 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
         if self.told.is_none_or(|told| told.elapsed() >= PROGRESS) { self.progress() } else { Ok(()) }
     }
 
+    /// What comes has nothing to do with what was seen: what was held is over.
+    fn unseen(&mut self) -> Result<(), LookError<E>> {
+        for event in self.finder.finish() {
+            self.event(event)?;
+        }
+        self.interest.forget();
+        Ok(())
+    }
+
+    /// The camera was gone.
+    fn missed(&mut self, from_s: f64, until_s: f64, why: String) -> Result<(), LookError<E>> {
+        let (start_s, end_s) = (thousandths(from_s), thousandths(until_s));
+        let what = Missing::Recording;
+        self.tell(Finding::Gap { start_s, end_s, what, reason: format!("the camera was gone: {why}") })
+    }
+
+    /// Nothing came for a moment: what is under way at the detector is taken, for nothing else would push it out.
+    fn quiet(&mut self, health: Option<Health>) -> Result<(), LookError<E>> {
+        while let Some(answer) = self.bench.take()? {
+            self.answer(&answer)?;
+        }
+        match health.filter(|_| self.told_health.is_none_or(|told| told.elapsed() >= PROGRESS)) {
+            Some(health) => {
+                self.told_health = Some(Instant::now());
+                self.tell(Finding::Health(health))
+            }
+            None => Ok(()),
+        }
+    }
+
     fn frame(&mut self, frame: &Frame, since: Since, duration_s: Option<f64>) -> Result<(), LookError<E>> {
         let failed = |why: String| LookError::Failed { why: format!("frame {}: {why}", frame.number) };
         if self.info.is_none() {
@@ -176,10 +220,7 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
         let measuring = Instant::now();
         let luma = frame.luma().map_err(|error| failed(error.to_string()))?;
         if since == Since::Unseen {
-            for event in self.finder.finish() {
-                self.event(event)?;
-            }
-            self.interest.forget();
+            self.unseen()?;
         }
         let step = match since {
             Since::Rest { every_s } => self.finder.push_after_rest(frame.pts_s, luma, every_s),
@@ -291,7 +332,9 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
 
     fn tell_blind(&mut self) -> Result<(), LookError<E>> {
         match self.blind.take() {
-            Some((start_s, end_s, reason)) => self.tell(Finding::Gap { start_s, end_s, reason }),
+            Some((start_s, end_s, reason)) => {
+                self.tell(Finding::Gap { start_s, end_s, what: Missing::Analysis, reason })
+            }
             None => Ok(()),
         }
     }
@@ -305,6 +348,10 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
 
     fn progress(&mut self) -> Result<(), LookError<E>> {
         self.told = Some(Instant::now());
+        if let Some(health) = self.health.take() {
+            self.told_health = Some(Instant::now());
+            self.tell(Finding::Health(health))?;
+        }
         self.tell(Finding::Progress { position_s: thousandths(self.end_s), frames: self.frames })
     }
 

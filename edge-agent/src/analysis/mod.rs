@@ -1,6 +1,6 @@
 //! From frames to findings.
 //!
-//! Decoded frames come in from `capture`, or fewer of them from `skim` ([`source`]); pauses, defects and gaps go out as [`findings::Finding`] to a sink that the
+//! Decoded frames come in from `capture`, of a file or of a live camera, or fewer of them from `skim` ([`source`]); pauses, defects and gaps go out as [`findings::Finding`] to a sink that the
 //! caller gives. Motion and pauses run on the caller's thread ([`look`]), inference on one worker thread behind a
 //! bounded channel ([`bench`]); [`things`] makes one defect of one physical thing. What is found does not depend on how
 //! fast the threads are: the same file gives the same findings in the same order. This room knows neither the store nor
@@ -19,24 +19,38 @@ mod things;
 pub(crate) use look::look;
 
 use crate::capture::Unreadable;
+use crate::capture::camera;
 use crate::model::LoadedModel;
 use fieldeye_base::exit::{Exit, Failure};
+use fieldeye_base::stop::Stop;
 use findings::{Identity, Outcome};
 use std::path::PathBuf;
 
 /// What is to be looked at, and with what.
 #[derive(Debug, Clone)]
 pub(crate) struct Look {
-    /// The video file.
-    pub(crate) source: PathBuf,
+    /// What is looked at.
+    pub(crate) what: What,
     /// Where the ids of findings come from.
     pub(crate) identity: Identity,
     /// The model.
     pub(crate) model: LoadedModel,
     /// How often the detector looks, per second of video; the keyframe of each pause is always looked at.
     pub(crate) rate_hz: f64,
-    /// Decode only what a search for pauses needs.
-    pub(crate) skim: bool,
+}
+
+/// A file or a camera.
+#[derive(Debug, Clone)]
+pub(crate) enum What {
+    /// A video file.
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// Decode only what a search for pauses needs.
+        skim: bool,
+    },
+    /// A live camera, until the token is cancelled.
+    Camera(camera::Settings, Stop),
 }
 
 /// Why a look ended early.

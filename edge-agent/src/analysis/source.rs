@@ -1,9 +1,54 @@
-//! Where frames come from: all of a video, or those that a skim chooses.
+//! Where frames come from: all of a video, those that a skim chooses, or a live camera.
 
-use crate::capture::{Next, Unreadable, Video};
-use crate::skim::{Coming, Refused, Since, Skim};
+use crate::capture::camera::{self, Camera, Health, Piece, Seen};
+use crate::capture::{Frame, Next, Unreadable, Video};
+use crate::skim::{self, Refused, Since, Skim};
 use fieldeye_base::stop::Stop;
 use std::path::Path;
+
+/// What comes next.
+#[derive(Debug)]
+pub(super) enum Coming {
+    /// A frame, and what was left out before it.
+    Frame(Box<Frame>, Since),
+    /// Nothing was looked at up to this time, seconds.
+    Passed {
+        /// See above.
+        until_s: f64,
+        /// From here on it should have been looked at, and could not be, seconds.
+        blind_s: Option<f64>,
+    },
+    /// The camera is gone.
+    Gone,
+    /// The camera is back; it was gone for this span.
+    Missed {
+        /// Start, seconds.
+        from_s: f64,
+        /// End, seconds.
+        until_s: f64,
+        /// Why, as half a sentence.
+        why: String,
+    },
+    /// A piece of the recording is closed.
+    Piece(Piece),
+    /// A camera gave nothing for a moment.
+    Nothing,
+    /// There is no more.
+    End,
+    /// The stop token was cancelled.
+    Stopped,
+}
+
+impl From<skim::Coming> for Coming {
+    fn from(coming: skim::Coming) -> Self {
+        match coming {
+            skim::Coming::Frame(frame, since) => Self::Frame(frame, since),
+            skim::Coming::Passed { until_s, blind_s } => Self::Passed { until_s, blind_s },
+            skim::Coming::End => Self::End,
+            skim::Coming::Stopped => Self::Stopped,
+        }
+    }
+}
 
 /// A source of frames.
 #[derive(Debug)]
@@ -17,6 +62,13 @@ pub(super) enum Source {
     },
     /// Few of them.
     Skimmed(Box<Skim>),
+    /// Those that a camera gives now.
+    Live {
+        /// The camera.
+        camera: Box<Camera>,
+        /// It was gone just before.
+        unseen: bool,
+    },
 }
 
 impl Source {
@@ -34,6 +86,19 @@ impl Source {
         Ok(Self::Whole { video: Box::new(Video::open(path)?), refused })
     }
 
+    /// Watches a camera until `over` is cancelled.
+    pub(super) fn watch(settings: camera::Settings, over: Stop) -> Self {
+        Self::Live { camera: Box::new(Camera::new(settings, over)), unseen: false }
+    }
+
+    /// How the camera is doing, if it is one.
+    pub(super) fn health(&self) -> Option<Health> {
+        match self {
+            Self::Live { camera, .. } => Some(camera.health()),
+            _ => None,
+        }
+    }
+
     /// Waits for what comes next.
     pub(super) fn next(&mut self, stop: &Stop) -> Result<Coming, Unreadable> {
         Ok(match self {
@@ -42,7 +107,19 @@ impl Source {
                 Next::End => Coming::End,
                 Next::Stopped => Coming::Stopped,
             },
-            Self::Skimmed(skim) => skim.next(stop)?,
+            Self::Skimmed(skim) => skim.next(stop)?.into(),
+            Self::Live { camera, unseen } => match camera.next() {
+                Seen::Frame(frame) if std::mem::take(unseen) => Coming::Frame(frame, Since::Unseen),
+                Seen::Frame(frame) => Coming::Frame(frame, Since::Nothing),
+                Seen::Gone => {
+                    *unseen = true;
+                    Coming::Gone
+                }
+                Seen::Back { from_s, until_s, why } => Coming::Missed { from_s, until_s, why },
+                Seen::Piece(piece) => Coming::Piece(piece),
+                Seen::Nothing => Coming::Nothing,
+                Seen::End => Coming::End,
+            },
         })
     }
 
@@ -51,13 +128,14 @@ impl Source {
         match self {
             Self::Whole { video, .. } => video.duration_s(),
             Self::Skimmed(skim) => skim.duration_s(),
+            Self::Live { .. } => None,
         }
     }
 
     /// Frames of the video that lie behind, if it is skimmed: some of them were not given.
     pub(super) fn behind(&self) -> Option<u64> {
         match self {
-            Self::Whole { .. } => None,
+            Self::Whole { .. } | Self::Live { .. } => None,
             Self::Skimmed(skim) => Some(skim.frames()),
         }
     }
@@ -72,7 +150,7 @@ impl Source {
     /// Frames that were decoded, if it was skimmed.
     pub(super) fn decoded(&self) -> Option<u64> {
         match self {
-            Self::Whole { .. } => None,
+            Self::Whole { .. } | Self::Live { .. } => None,
             Self::Skimmed(skim) => Some(skim.decoded()),
         }
     }
@@ -81,7 +159,7 @@ impl Source {
     pub(super) fn refused(&self) -> Option<&str> {
         match self {
             Self::Whole { refused, .. } => refused.as_deref(),
-            Self::Skimmed(_) => None,
+            Self::Skimmed(_) | Self::Live { .. } => None,
         }
     }
 }

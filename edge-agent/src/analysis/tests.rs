@@ -1,7 +1,7 @@
 //! Looks at a real clip, with a real model: what ends them early, and in which order findings come.
 
 use super::findings::{Finding, Identity};
-use super::{Look, LookError, look};
+use super::{Look, LookError, What, look};
 use crate::model;
 use fieldeye_base::stop::Stop;
 use fieldeye_protocol::digest::Digest;
@@ -17,7 +17,8 @@ fn of_the_tests(name: &str) -> PathBuf {
 fn a_look(rate_hz: f64) -> Look {
     let model = model::load(Some(&of_the_tests("models/red-spot")), &RuntimeConfig::default()).expect("a good model");
     let identity = Identity::File(Digest::of(b"a clip"));
-    Look { source: of_the_tests("clips/index-first.mp4"), identity, model, rate_hz, skim: false }
+    let what = What::File { path: of_the_tests("clips/index-first.mp4"), skim: false };
+    Look { what, identity, model, rate_hz }
 }
 
 fn told(look_at: &Look) -> Vec<Finding> {

@@ -4,13 +4,14 @@
 //! so nothing is dropped and memory stays small. Luma is read where the decoder put it. Formats other than the four
 //! that are read directly ([`frame`]) are converted once, before the sink.
 //!
-//! [`Video`] decodes a file from its first frame to its last. [`Parts`] takes it apart without decoding, and
+//! [`Video`] decodes a file from its first frame to its last; [`camera`] gives what a live camera sees and records it. [`Parts`] takes it apart without decoding, and
 //! [`PartDecoder`] decodes those parts that it is given.
 //!
 //! Times are presentation times from the first frame. What can't be read ends in [`Unreadable`], one sentence for a
 //! person ([`trouble`]); frames that came before it are good. This room knows neither pauses nor models.
 
 mod boxes;
+pub(crate) mod camera;
 mod feed;
 mod frame;
 mod parts;

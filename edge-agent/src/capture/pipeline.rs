@@ -27,10 +27,10 @@ const SINK_UNITS: u32 = 64;
 /// Most threads of a software decoder: each holds frames.
 const DECODER_THREADS: usize = 2;
 /// Debian's package with the elements that every file needs.
-const BASE_PACKAGE: &str = "gstreamer1.0-plugins-base";
+pub(super) const BASE_PACKAGE: &str = "gstreamer1.0-plugins-base";
 
 /// Starts GStreamer, once. What its libraries print goes to the log.
-fn init() -> Result<(), Unreadable> {
+pub(super) fn init() -> Result<(), Unreadable> {
     static STARTED: OnceLock<Result<(), String>> = OnceLock::new();
     let started = STARTED.get_or_init(|| {
         glib::log_set_default_handler(|domain, _, text| tracing::debug!(domain, text, "glib"));
@@ -237,13 +237,13 @@ fn file_source(path: &Path) -> Result<Element, Unreadable> {
     Ok(source)
 }
 
-fn element(factory: &str, package: &str) -> Result<Element, Unreadable> {
+pub(super) fn element(factory: &str, package: &str) -> Result<Element, Unreadable> {
     gstreamer::ElementFactory::make(factory).build().map_err(|_| Unreadable {
         why: format!("GStreamer's element {factory} is missing; install it: apt-get install {package}"),
     })
 }
 
-fn sink() -> Result<AppSink, Unreadable> {
+pub(super) fn sink() -> Result<AppSink, Unreadable> {
     element("appsink", BASE_PACKAGE)?;
     let sink = AppSink::builder()
         .caps(&VideoCapsBuilder::new().format_list(FORMATS).build())
@@ -313,7 +313,7 @@ fn only_decode_video(decoder: &Element) {
 }
 
 /// A software decoder takes as many threads as there are cores, but not so many that memory suffers.
-fn limit_threads(element: &Element) {
+pub(super) fn limit_threads(element: &Element) {
     let software = element.factory().is_some_and(|factory| factory.name().starts_with("avdec_"));
     if software && element.find_property("max-threads").is_some() {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);

@@ -1,7 +1,7 @@
 //! `fieldeye-agent inspect`: looks at one video and shows what it found. Needs no configuration and no service.
 
 use crate::analysis::findings::{Finding, Identity, Outcome, SkimOutcome};
-use crate::analysis::{self, Look, LookError};
+use crate::analysis::{self, Look, LookError, What};
 use crate::capture;
 use crate::cli::Global;
 use crate::cmd::{LookArgs, bar_style, skim_flag};
@@ -48,7 +48,8 @@ pub(crate) fn run(global: &Global, args: &InspectArgs) -> anyhow::Result<()> {
     let identity = Identity::File(digest(&args.file)?);
     let mut collector = Collector::new(file_name(&args.file), about(&model), folder);
     let (rate_hz, skim) = (config.detect.rate_hz, config.detect.skim);
-    let look = Look { source: args.file.clone(), identity, model, rate_hz, skim };
+    let what = What::File { path: args.file.clone(), skim };
+    let look = Look { what, identity, model, rate_hz };
     let looked = analysis::look(&look, &Stop::new(), &mut |finding| {
         progress.show(&finding);
         collector.take(finding)

@@ -6,6 +6,7 @@ pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod model;
 pub(crate) mod run;
+pub(crate) mod session;
 pub(crate) mod status;
 pub(crate) mod why;
 

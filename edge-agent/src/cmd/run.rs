@@ -1,12 +1,14 @@
 //! `fieldeye-agent run`: the program that stays. It analyses what lies in its sources and what `import` hands over,
 //! keeps what it finds, and brings it to the hub whenever that can be reached.
 
+use crate::capture::camera::{Address, Credentials};
 use crate::cli::Global;
 use crate::config::Config;
 use crate::jobs::eye::Analysis;
 use crate::jobs::facts::Facts;
 use crate::jobs::pulse::Pulse;
 use crate::jobs::{scan, sources, worker};
+use crate::live;
 use crate::store::{Opening, Store};
 use crate::sync::{self, Line};
 use clap::Args;
@@ -19,7 +21,7 @@ use std::time::Duration;
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// Videos and folders to analyse, besides the `sources` of the configuration
+    /// Videos and folders to analyse and cameras to watch, besides the `sources` of the configuration
     #[arg(value_name = "SOURCE")]
     sources: Vec<String>,
 }
@@ -36,8 +38,11 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// Runs until it is told to stop.
 pub(crate) fn run(global: &Global, args: &RunArgs) -> anyhow::Result<()> {
     let config = global.load(&[])?.value;
-    let named = config.sources.iter().chain(&args.sources);
-    let paths: Vec<PathBuf> = named
+    let named: Vec<String> = config.sources.iter().chain(&args.sources).cloned().collect();
+    let (cameras, files) = live::cameras(&named)?;
+    let credentials = live::credentials(&config)?;
+    let paths: Vec<PathBuf> = files
+        .iter()
         .map(|source| scan::source_path(source).map_err(|why| Failure::usage(format!("source {source:?}: {why}"))))
         .collect::<Result<_, _>>()?;
     sqlite::private_dir(&config.data_dir)?;
@@ -45,12 +50,18 @@ pub(crate) fn run(global: &Global, args: &RunArgs) -> anyhow::Result<()> {
     let _logs = logs::for_service(&config.data_dir, "agent")?;
     let store = Store::open(&config.data_dir, config.device_id()?.as_ref(), Opening::Start)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let result = runtime.block_on(serve(&config, store, paths));
+    let result = runtime.block_on(serve(&config, store, paths, Cameras { addresses: cameras, credentials }));
     runtime.shutdown_timeout(Duration::from_millis(500));
     result
 }
 
-async fn serve(config: &Config, store: Store, paths: Vec<PathBuf>) -> anyhow::Result<()> {
+/// The cameras that are to be watched.
+struct Cameras {
+    addresses: Vec<Address>,
+    credentials: Option<Credentials>,
+}
+
+async fn serve(config: &Config, store: Store, paths: Vec<PathBuf>, cameras: Cameras) -> anyhow::Result<()> {
     let stop = stop::on_signals()?;
     let identity = store.identity();
     tracing::info!(
@@ -61,6 +72,7 @@ async fn serve(config: &Config, store: Store, paths: Vec<PathBuf>) -> anyhow::Re
         data_dir = %config.data_dir.display(),
         hub = config.hub.url,
         sources = paths.len(),
+        cameras = cameras.addresses.len(),
         "started"
     );
     let line = Line { store: store.clone(), hub: config.hub_address()?, settings: config.sync.clone(), eager: false };
@@ -68,6 +80,11 @@ async fn serve(config: &Config, store: Store, paths: Vec<PathBuf>) -> anyhow::Re
     let eye = Analysis::new(config);
     let mut worker = worker::start(store.clone(), Box::new(eye), i64::MAX, stop.clone())?;
     sources::start(store.clone(), paths, &Facts::from(&config.session), stop.clone())?;
+    let live = {
+        let (store, config, stop) = (store.clone(), config.clone(), stop.clone());
+        let Cameras { addresses, credentials } = cameras;
+        tokio::task::spawn_blocking(move || live::start(&store, &config, addresses, credentials, &stop)).await??
+    };
     service::ready();
     let pulse = worker.pulse();
     let lost = tokio::select! {
@@ -83,7 +100,11 @@ async fn serve(config: &Config, store: Store, paths: Vec<PathBuf>) -> anyhow::Re
         }
         line.ended().await;
     });
-    if left.await.is_err() {
+    let left = left.await;
+    if !tokio::task::spawn_blocking(move || live.ended(LEAVING)).await.unwrap_or(false) {
+        tracing::warn!("a camera does not come to a stop; its session is ended at the next start");
+    }
+    if left.is_err() {
         tracing::warn!("something does not come to a stop; the next start begins the file again");
     }
     if lost {

@@ -2,12 +2,14 @@
 
 use crate::cli::Global;
 use crate::config::Config;
-use crate::store::{self, jobs, meta, origin, outbox, sessions};
+use crate::live;
+use crate::store::{self, footage, jobs, meta, origin, outbox, sessions};
 use clap::Args;
-use fieldeye_base::{console, sqlite};
+use fieldeye_base::{clock, console, disk, sqlite};
 use jiff::Timestamp;
 use rusqlite::Connection;
 use serde::Serialize;
+use serde_json::Value;
 
 /// Arguments of `status`.
 #[derive(Debug, Args)]
@@ -16,6 +18,9 @@ pub(crate) struct StatusArgs {
     #[arg(long)]
     json: bool,
 }
+
+/// A camera that nothing was written about for so long is not watched.
+const STALE_S: i64 = 15;
 
 /// What `status --json` prints.
 #[derive(Debug, Serialize)]
@@ -27,6 +32,8 @@ struct Status {
     rejected: u64,
     sessions: u64,
     unfinished_jobs: u64,
+    cameras: Vec<Value>,
+    video_bytes: u64,
     hub: Hub,
 }
 
@@ -62,10 +69,43 @@ pub(crate) fn run(global: &Global, args: &StatusArgs) -> anyhow::Result<()> {
     for (name, value) in rows {
         console::say(&format!("{name:<20} {value}"));
     }
+    if status.video_bytes > 0 {
+        console::say(&format!("{:<20} {}", "video kept", disk::human(status.video_bytes)));
+    }
+    for (index, camera) in status.cameras.iter().enumerate() {
+        console::say(&format!("{:<20} {}", format!("camera {}", index + 1), camera_line(camera)));
+    }
     if status.rejected > 0 {
         console::say("`fieldeye-agent doctor` shows what was rejected and why");
     }
     Ok(())
+}
+
+/// What the program that watches the cameras wrote down of each.
+fn cameras(db: &Connection) -> rusqlite::Result<Vec<Value>> {
+    let mut cameras = Vec::new();
+    while let Some(text) = meta::get(db, &live::health_key(cameras.len() + 1))? {
+        cameras.push(serde_json::from_str(&text).unwrap_or_default());
+    }
+    Ok(cameras)
+}
+
+/// One line about a camera.
+fn camera_line(camera: &Value) -> String {
+    let number = |key: &str| camera[key].as_u64().unwrap_or_default();
+    let age_s = (clock::now_ms() - camera["at_ms"].as_i64().unwrap_or_default()).max(0) / 1000;
+    let state = match camera["gone"].as_str() {
+        _ if age_s > STALE_S => format!("not watched, last seen {age_s} s ago"),
+        Some(why) => format!("no picture: {why}"),
+        None => "gives pictures".to_owned(),
+    };
+    format!(
+        "{} ({state}; {} frames, {} dropped, connected {} times)",
+        camera["address"].as_str().unwrap_or("?"),
+        number("frames"),
+        number("dropped"),
+        number("connections")
+    )
 }
 
 fn read(db: &Connection, config: &Config) -> rusqlite::Result<Status> {
@@ -82,6 +122,8 @@ fn read(db: &Connection, config: &Config) -> rusqlite::Result<Status> {
         rejected: depth.rejected,
         sessions: sessions::count(db)?,
         unfinished_jobs: jobs::unfinished(db)?,
+        cameras: cameras(db)?,
+        video_bytes: footage::bytes(db)?,
         hub: Hub {
             url: config.hub.url.clone(),
             connected: line.is_some_and(|line| line.is_up()),

@@ -1,7 +1,7 @@
 //! What looks at files: the model and the analysis behind one small door.
 
 use crate::analysis::findings::{Finding, Identity, Outcome};
-use crate::analysis::{self, Look, LookError};
+use crate::analysis::{self, Look, LookError, What};
 use crate::config::Config;
 use crate::model::{self, LoadedModel};
 use crate::store::StoreError;
@@ -79,7 +79,8 @@ impl Eye for Analysis {
     ) -> Result<Outcome, LookError<StoreError>> {
         let (rate_hz, skim) = (self.rate_hz(), self.skims());
         let model = self.load().map_err(|failure| LookError::Model { why: failure.to_string() })?.clone();
-        analysis::look(&Look { source: file.to_owned(), identity, model, rate_hz, skim }, stop, sink)
+        let what = What::File { path: file.to_owned(), skim };
+        analysis::look(&Look { what, identity, model, rate_hz }, stop, sink)
     }
 
     fn rest(&mut self) {

@@ -9,7 +9,9 @@ pub(crate) mod content;
 pub(crate) mod eye;
 pub(crate) mod facts;
 pub(crate) mod pulse;
-mod recorder;
+pub(crate) mod recorder;
 pub(crate) mod scan;
 pub(crate) mod sources;
 pub(crate) mod worker;
+
+pub(crate) use worker::looked_with;

@@ -3,13 +3,14 @@
 //! Each finding is one transaction. When the same file is looked at again (after a crash, or by a newer program), the
 //! ids are the same, so equal findings change nothing, and what a complete look does not find any more is withdrawn.
 
-use crate::analysis::findings::{DefectFound, Finding, Identity, Keyframe, Outcome, PauseFound, SourceInfo};
+use crate::analysis::findings::{DefectFound, Finding, Identity, Keyframe, Missing, Outcome, PauseFound, SourceInfo};
+use crate::capture::camera::Piece;
 use crate::jobs::facts::Facts;
 use crate::store::media::Kept;
 use crate::store::outbox::{self, Lane};
 use crate::store::records::{self, Draft};
 use crate::store::sessions::{self, Ended, Status};
-use crate::store::{Store, StoreError, blobs};
+use crate::store::{Store, StoreError, blobs, footage};
 use fieldeye_protocol::body::{
     DefectBody, FrameBody, GapBody, ModelRef, PauseBody, SessionBody, SessionStatus, Severity,
 };
@@ -19,6 +20,10 @@ use jiff::Timestamp;
 use rusqlite::Transaction;
 use serde_json::json;
 use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+/// A live session is told how far it is at most this often.
+const REACHED: Duration = Duration::from_secs(1);
 
 /// What is known of a session before its first frame.
 #[derive(Debug, Clone)]
@@ -65,6 +70,9 @@ pub(crate) struct Recorder {
     position_s: f64,
     frames: u64,
     gap: Option<String>,
+    /// When it was noted how far a live session is.
+    noted: Option<Instant>,
+    ended: Option<&'static str>,
 }
 
 impl Recorder {
@@ -83,6 +91,8 @@ impl Recorder {
             position_s: 0.0,
             frames: 0,
             gap: None,
+            noted: None,
+            ended: None,
         }
     }
 
@@ -96,12 +106,19 @@ impl Recorder {
                 self.idle.push([start_s, end_s]);
                 Ok(())
             }
-            Finding::Gap { start_s, end_s, reason } => self.gap(start_s, end_s, &reason),
+            Finding::Gap { start_s, end_s, what, reason } => self.gap(start_s, end_s, what, &reason),
+            Finding::Recorded(piece) => self.piece(&piece),
+            Finding::Health(_) => Ok(()),
             Finding::Progress { position_s, frames } => {
                 (self.position_s, self.frames) = (position_s, frames);
-                Ok(())
+                self.reached()
             }
         }
+    }
+
+    /// Says why a live session has ended.
+    pub(crate) fn ended(self, reason: &'static str) -> Self {
+        Self { ended: Some(reason), ..self }
     }
 
     /// The video was looked at to its end.
@@ -120,12 +137,15 @@ impl Recorder {
         let Some(info) = &self.info else { return Ok(None) };
         let start_s = self.position_s;
         let end_s = info.duration_s.unwrap_or(start_s).max(start_s);
-        self.gap(start_s, end_s, why)?;
+        self.gap(start_s, end_s, Missing::Analysis, why)?;
         self.close(Status::Interrupted).map(Some)
     }
 
     fn open(&mut self, info: SourceInfo) -> Result<(), StoreError> {
         self.info = Some(info);
+        if matches!(self.subject.identity, Identity::Live { .. }) {
+            self.subject.date = Some(self.store.at().wall);
+        }
         let draft = self.session_draft(SessionStatus::Open);
         let (id, source, content, at) = (self.session, self.subject.source.clone(), self.content(), self.store.at());
         self.write("begin a session", move |tx| {
@@ -204,9 +224,28 @@ impl Recorder {
         })
     }
 
-    fn gap(&mut self, start_s: f64, end_s: f64, reason: &str) -> Result<(), StoreError> {
-        let id = self.subject.identity.id(&RecordKind::Gap, start_s, "not_analysed");
-        let body = GapBody { start_s, end_s, what: "not_analysed".to_owned(), reason: reason.to_owned() };
+    /// A piece of a live recording is closed: from here on it may be evicted.
+    fn piece(&self, piece: &Piece) -> Result<(), StoreError> {
+        let (session, piece) = (self.session, piece.clone());
+        let root = self.store.media().root().to_path_buf();
+        self.write("note a piece of video", move |tx| footage::add(tx, &root, session, &piece))
+    }
+
+    /// A live session is told how far it is, now and then: it may be ended by a power cut.
+    fn reached(&mut self) -> Result<(), StoreError> {
+        if !matches!(self.subject.identity, Identity::Live { .. })
+            || self.noted.is_some_and(|at| at.elapsed() < REACHED)
+        {
+            return Ok(());
+        }
+        self.noted = Some(Instant::now());
+        let (session, reached_s) = (self.session, self.position_s);
+        self.write("note how far a session is", move |tx| sessions::reached(tx, session, reached_s))
+    }
+
+    fn gap(&mut self, start_s: f64, end_s: f64, what: Missing, reason: &str) -> Result<(), StoreError> {
+        let id = self.subject.identity.id(&RecordKind::Gap, start_s, what.as_str());
+        let body = GapBody { start_s, end_s, what: what.as_str().to_owned(), reason: reason.to_owned() };
         let parents = Parents { session: Some(self.session), frame: None };
         let draft = Draft::new(id, RecordKind::Gap, parents, &body);
         self.found.insert(id);
@@ -250,6 +289,10 @@ impl Recorder {
         let idle: Vec<_> =
             self.idle.iter().map(|[start_s, end_s]| json!({"start_s": start_s, "end_s": end_s})).collect();
         let ended = status != SessionStatus::Open;
+        let mut metadata = json!({"time_quality": self.time_quality(), "idle": idle});
+        if let Some(reason) = self.ended {
+            metadata["ended"] = json!(reason);
+        }
         let body = SessionBody {
             status,
             technician_id: facts.technician_id,
@@ -266,17 +309,26 @@ impl Recorder {
             width,
             height,
             fps,
-            metadata: json!({
-                "time_quality": if date.is_some() { "file_modification_time" } else { "unknown" },
-                "idle": idle,
-            }),
+            metadata,
         };
         Draft::new(self.session, RecordKind::Session, Parents::default(), &body)
     }
 
+    /// How much the date is to be trusted.
+    fn time_quality(&self) -> &'static str {
+        match self.subject.identity {
+            _ if self.subject.date.is_none() => "unknown",
+            Identity::File(_) => "file_modification_time",
+            Identity::Live { .. } if self.store.at().synced => "synchronised",
+            Identity::Live { .. } => "device_clock",
+        }
+    }
+
     fn content(&self) -> Option<Digest> {
-        let Identity::File(content) = self.subject.identity;
-        Some(content)
+        match self.subject.identity {
+            Identity::File(content) => Some(content),
+            Identity::Live { .. } => None,
+        }
     }
 
     fn write<F>(&self, what: &'static str, work: F) -> Result<(), StoreError>

@@ -365,7 +365,7 @@ impl Worker {
 }
 
 /// Program, model and settings: what looks differently may find something else.
-fn looked_with(model: &ModelRef, rate_hz: f64, skims: bool) -> String {
+pub(crate) fn looked_with(model: &ModelRef, rate_hz: f64, skims: bool) -> String {
     let ModelRef { name, version, sha256 } = model;
     let skimmed = if skims { ", skimmed" } else { "" };
     format!("fieldeye-agent {}, {name} {version} {sha256}, {rate_hz} Hz{skimmed}", env!("CARGO_PKG_VERSION"))

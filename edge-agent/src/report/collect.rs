@@ -29,7 +29,8 @@ impl Collector {
             Finding::Pause(pause) => self.pause(&pause)?,
             Finding::Defect(defect) => self.defect(defect)?,
             Finding::Idle { start_s, end_s } => self.inspection.idle.push(Span { start_s, end_s }),
-            Finding::Gap { start_s, end_s, reason } => self.inspection.gaps.push(Gap { start_s, end_s, reason }),
+            Finding::Recorded(_) | Finding::Health(_) => {}
+            Finding::Gap { start_s, end_s, reason, .. } => self.inspection.gaps.push(Gap { start_s, end_s, reason }),
             Finding::Progress { position_s, frames } => {
                 (self.inspection.duration_s, self.inspection.frames) = (position_s, frames);
             }

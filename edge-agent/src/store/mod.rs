@@ -9,9 +9,11 @@
 
 pub(crate) mod blobs;
 mod error;
+pub(crate) mod footage;
 pub(crate) mod jobs;
 pub(crate) mod media;
 pub(crate) mod meta;
+pub(crate) mod orders;
 pub(crate) mod origin;
 pub(crate) mod outbox;
 pub(crate) mod records;

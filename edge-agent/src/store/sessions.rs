@@ -34,6 +34,36 @@ impl Status {
     }
 }
 
+const REACHED: &str = "UPDATE sessions SET reached_s = ?2 WHERE id = ?1";
+
+/// Notes how far a live session is, seconds.
+pub(crate) fn reached(tx: &Transaction<'_>, id: RecordId, reached_s: f64) -> rusqlite::Result<()> {
+    tx.prepare_cached(REACHED)?.execute(params![id.to_string(), reached_s]).map(drop)
+}
+
+const LEFT_OPEN: &str =
+    "SELECT id, reached_s FROM sessions WHERE status = 'open' AND source_sha256 IS NULL ORDER BY created_ms";
+
+/// A live session that nobody ended.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct LeftOpen {
+    /// Its id.
+    pub(crate) id: RecordId,
+    /// How far it was, seconds.
+    pub(crate) reached_s: f64,
+}
+
+/// Live sessions that nobody ended: the program or the device died.
+pub(crate) fn left_open(db: &Connection) -> rusqlite::Result<Vec<LeftOpen>> {
+    let rows: Vec<(String, f64)> = db
+        .prepare_cached(LEFT_OPEN)?
+        .query_map([], |row| Ok((row.get(0)?, row.get::<_, Option<f64>>(1)?.unwrap_or(0.0))))?
+        .collect::<rusqlite::Result<_>>()?;
+    let ids =
+        rows.into_iter().filter_map(|(id, reached_s)| Some(LeftOpen { id: RecordId(id.parse().ok()?), reached_s }));
+    Ok(ids.collect())
+}
+
 /// What is known of a content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Known {
@@ -138,6 +168,42 @@ pub(crate) fn list(db: &Connection, beginning: &str) -> rusqlite::Result<Vec<Lis
         Ok(Listed { id: row.get(0)?, source: row.get(1)?, status: Status::parse(row.get_ref(2)?.as_str()?) })
     };
     db.prepare_cached(LIST)?.query_map([beginning.to_ascii_lowercase()], listed)?.collect()
+}
+
+/// A session, as the newest are listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Newest {
+    /// Its id.
+    pub(crate) id: String,
+    /// File name, or URI without credentials.
+    pub(crate) source: String,
+    /// How far it was looked at.
+    pub(crate) status: Status,
+    /// Pauses found, once it has ended.
+    pub(crate) pauses: u64,
+    /// Defects found, once it has ended.
+    pub(crate) defects: u64,
+    /// When it was begun, Unix ms.
+    pub(crate) created_ms: i64,
+}
+
+const NEWEST: &str =
+    "SELECT id, source, status, pauses, defects, created_ms FROM sessions ORDER BY created_ms DESC, id LIMIT ?1";
+
+/// The newest sessions, the newest first.
+pub(crate) fn newest(db: &Connection, limit: usize) -> rusqlite::Result<Vec<Newest>> {
+    db.prepare_cached(NEWEST)?
+        .query_map([limit], |row| {
+            Ok(Newest {
+                id: row.get(0)?,
+                source: row.get(1)?,
+                status: Status::parse(row.get_ref(2)?.as_str()?),
+                pauses: row.get(3)?,
+                defects: row.get(4)?,
+                created_ms: row.get(5)?,
+            })
+        })?
+        .collect()
 }
 
 const COUNT: &str = "SELECT count(*) FROM sessions";

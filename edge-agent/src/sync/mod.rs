@@ -7,7 +7,6 @@
 //! The task that reads the network never waits for the one that writes to it: the engine only queues what is sure
 //! to fit ([`pace`]), so neither can stop the other. Database and files are read on other threads.
 
-mod backoff;
 mod batches;
 mod chunks;
 mod engine;
@@ -20,7 +19,7 @@ mod tests;
 
 use crate::config::{HubAddress, SyncSection};
 use crate::store::{Store, StoreError, meta};
-use backoff::Backoff;
+use fieldeye_base::backoff::Backoff;
 use fieldeye_base::stop::Stop;
 use std::time::Duration;
 use tokio::sync::watch;

@@ -8,24 +8,24 @@ const BASE: Duration = Duration::from_millis(200);
 
 /// Counts attempts in vain.
 #[derive(Debug, Clone)]
-pub(super) struct Backoff {
+pub struct Backoff {
     cap: Duration,
     attempts: u32,
 }
 
 impl Backoff {
     /// Waits of at most `cap`.
-    pub(super) fn new(cap: Duration) -> Self {
+    pub fn new(cap: Duration) -> Self {
         Self { cap, attempts: 0 }
     }
 
     /// It went well: the next wait is short again.
-    pub(super) fn reset(&mut self) {
+    pub fn reset(&mut self) {
         self.attempts = 0;
     }
 
     /// How long to wait now: anything between nothing and a limit that doubles with each attempt.
-    pub(super) fn next_delay(&mut self) -> Duration {
+    pub fn next_delay(&mut self) -> Duration {
         let limit = BASE.saturating_mul(2u32.saturating_pow(self.attempts)).min(self.cap);
         self.attempts = self.attempts.saturating_add(1);
         // 32 bits of a random UUID are chance enough to spread devices.

@@ -1,0 +1,377 @@
+//! A live camera: frames come as long as it gives them, and when it comes back after it was gone.
+//!
+//! One connection is a pipeline ([`wire`]); [`Camera`] watches it, ends it when it breaks, stalls or changes its picture,
+//! and connects again, each time a little later. Times run on over all connections: seconds from the first frame of all.
+//! When the analysis can't keep up, the oldest frame is dropped and counted; the recording is not touched by that.
+
+mod address;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+pub(crate) use address::{Address, Credentials};
+
+use super::frame::{Format, Frame};
+use super::{SHORTEST_S, running_time, seconds};
+use fieldeye_base::backoff::Backoff;
+use fieldeye_base::stop::Stop;
+use gstreamer::Sample;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use wire::{Wire, Word};
+
+/// How long a look into the sink waits.
+const PULL: Duration = Duration::from_millis(100);
+/// Longest wait between two attempts to connect.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A connection that lasted so long was a good one: the next wait is short again.
+const GOOD: Duration = Duration::from_secs(10);
+
+/// How a network camera's packets travel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Transport {
+    /// Inside the connection: nothing is lost on the way.
+    #[default]
+    Tcp,
+    /// As datagrams: later by less, and some are lost.
+    Udp,
+}
+
+/// What to connect to, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// Where the camera is.
+    pub(crate) address: Address,
+    /// User and password, for network cameras that want them.
+    pub(crate) credentials: Option<Credentials>,
+    /// How packets travel.
+    pub(crate) transport: Transport,
+    /// A camera without a frame for so long is connected to anew.
+    pub(crate) stall: Duration,
+    /// Where the recording goes, if there is to be one.
+    pub(crate) record: Option<Record>,
+}
+
+/// Where a recording goes.
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    /// An existing folder of this recording's own.
+    pub(crate) folder: PathBuf,
+    /// Length of a piece.
+    pub(crate) piece: Duration,
+    /// There is no room: nothing is recorded while this is set.
+    pub(crate) full: Arc<AtomicBool>,
+}
+
+/// A closed piece of a recording. Times are seconds from the first frame.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Piece {
+    /// Its file.
+    pub(crate) file: PathBuf,
+    /// Start.
+    pub(crate) start_s: f64,
+    /// End.
+    pub(crate) end_s: f64,
+    /// Bytes.
+    pub(crate) size: u64,
+}
+
+/// What comes from a camera.
+#[derive(Debug)]
+pub(crate) enum Seen {
+    /// A frame.
+    Frame(Box<Frame>),
+    /// It is gone. Comes once for each time that it is gone.
+    Gone,
+    /// It is back: its next frame is here. What was between is missing.
+    Back {
+        /// From here, seconds.
+        from_s: f64,
+        /// To here, seconds.
+        until_s: f64,
+        /// Why it was gone.
+        why: String,
+    },
+    /// A piece of the recording is closed.
+    Piece(Piece),
+    /// Nothing new; whoever waits may look around.
+    Nothing,
+    /// It was told to end, or the file that is played has ended.
+    End,
+}
+
+/// How a camera is doing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Health {
+    /// Frames that were given.
+    pub(crate) frames: u64,
+    /// Frames that the analysis was too slow for.
+    pub(crate) dropped: u64,
+    /// Connections so far.
+    pub(crate) connections: u64,
+    /// Why there is no picture now, if there is none.
+    pub(crate) gone: Option<String>,
+}
+
+/// A camera that is being watched.
+#[derive(Debug)]
+pub(crate) struct Camera {
+    settings: Settings,
+    over: Stop,
+    state: State,
+    backoff: Backoff,
+    pieces: Arc<AtomicU32>,
+    /// What is told before anything else.
+    owed: std::collections::VecDeque<Seen>,
+    /// When the first frame of all came.
+    began: Option<Instant>,
+    /// End of the newest frame, seconds.
+    end_s: f64,
+    newest_s: f64,
+    /// End of the newest piece, seconds.
+    piece_end_s: f64,
+    size: Option<(u32, u32)>,
+    /// Why it is gone.
+    lost: Option<String>,
+    health: Health,
+    frames: u64,
+    /// Frames that were dropped by connections that are over.
+    dropped_before: u64,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Connected, and since when.
+    On(Box<On>),
+    /// To be connected at this moment.
+    Off(Instant),
+    /// Over.
+    Ended,
+}
+
+#[derive(Debug)]
+struct On {
+    wire: Wire,
+    format: Option<Format>,
+    since: Instant,
+    /// When the newest frame came, or the connection began.
+    heard: Instant,
+    /// Seconds of the session at the pipeline's zero, known from its first frame on.
+    offset_s: Option<f64>,
+    pulled: u64,
+}
+
+impl Camera {
+    /// A camera that will be connected to. It ends when `over` is cancelled.
+    pub(crate) fn new(settings: Settings, over: Stop) -> Self {
+        Self {
+            settings,
+            over,
+            state: State::Off(Instant::now()),
+            backoff: Backoff::new(PATIENCE),
+            pieces: Arc::default(),
+            owed: std::collections::VecDeque::new(),
+            began: None,
+            end_s: 0.0,
+            newest_s: f64::NEG_INFINITY,
+            piece_end_s: 0.0,
+            size: None,
+            lost: None,
+            health: Health::default(),
+            frames: 0,
+            dropped_before: 0,
+        }
+    }
+
+    /// How it is doing.
+    pub(crate) fn health(&self) -> Health {
+        self.health.clone()
+    }
+
+    /// Waits for what comes next, a fraction of a second.
+    pub(crate) fn next(&mut self) -> Seen {
+        if let Some(seen) = self.owed.pop_front() {
+            return seen;
+        }
+        if self.over.is_cancelled() && !matches!(self.state, State::Ended) {
+            self.hang_up(true);
+            self.owed.push_back(Seen::End);
+            return self.owed.pop_front().unwrap_or(Seen::End);
+        }
+        match std::mem::replace(&mut self.state, State::Ended) {
+            State::Ended => Seen::End,
+            State::Off(when) => self.wait_to_connect(when),
+            State::On(on) => self.listen(on),
+        }
+    }
+
+    /// Whether there is no room for a recording that is wanted.
+    fn is_full(&self) -> bool {
+        self.settings.record.as_ref().is_some_and(|record| record.full.load(Ordering::Relaxed))
+    }
+
+    fn wait_to_connect(&mut self, when: Instant) -> Seen {
+        let left = when.saturating_duration_since(Instant::now());
+        if !left.is_zero() {
+            std::thread::sleep(left.min(PULL));
+            self.state = State::Off(when);
+            return Seen::Nothing;
+        }
+        let pieces = Arc::clone(&self.pieces);
+        let folder = self.settings.record.as_ref().map(|record| record.folder.clone()).unwrap_or_default();
+        let next_piece = move || folder.join(format!("{:05}.mp4", pieces.fetch_add(1, Ordering::Relaxed) + 1));
+        self.health.connections += 1;
+        let full = self.is_full();
+        let settings = Settings { record: self.settings.record.clone().filter(|_| !full), ..self.settings.clone() };
+        match Wire::connect(&settings, next_piece) {
+            Ok(wire) => {
+                let now = Instant::now();
+                let on = On { wire, format: None, since: now, heard: now, offset_s: None, pulled: 0 };
+                self.state = State::On(Box::new(on));
+                Seen::Nothing
+            }
+            Err(error) => self.gone(error.why),
+        }
+    }
+
+    fn listen(&mut self, mut on: Box<On>) -> Seen {
+        let sample = on.wire.pull(PULL);
+        let mut over = None;
+        for word in on.wire.words() {
+            match word {
+                Word::Piece(file, end) => self.piece(&on, file, end),
+                Word::Broken(why) => over = Some(Some(why)),
+                Word::End => over = Some(None),
+            }
+        }
+        if over.is_none() && self.settings.record.is_some() && on.wire.records() == self.is_full() {
+            let why =
+                if self.is_full() { "the disk is full: it is seen and not recorded" } else { "there is room again" };
+            over = Some(Some(why.to_owned()));
+        }
+        let seen = match sample {
+            Some(sample) => match self.frame(&mut on, &sample) {
+                Ok(seen) => Some(seen),
+                Err(why) => {
+                    over = Some(Some(why));
+                    None
+                }
+            },
+            None if over.is_none() && on.heard.elapsed() > self.settings.stall => {
+                over = Some(Some(format!("it gave no picture for {} s", self.settings.stall.as_secs_f64())));
+                None
+            }
+            None => None,
+        };
+        let played = matches!(self.settings.address, Address::Played(_));
+        match over {
+            None => self.state = State::On(on),
+            // What is still in the sink comes first.
+            Some(None) if seen.is_some() => {
+                self.state = State::On(on);
+            }
+            Some(None) if played => {
+                self.state = State::On(on);
+                self.hang_up(false);
+                self.owed.push_back(Seen::End);
+            }
+            Some(why) => {
+                if on.since.elapsed() > GOOD {
+                    self.backoff.reset();
+                }
+                self.state = State::On(on);
+                self.hang_up(false);
+                let gone = self.gone(why.unwrap_or_else(|| "it ended the stream".to_owned()));
+                self.owed.push_back(gone);
+            }
+        }
+        seen.or_else(|| self.owed.pop_front()).unwrap_or(Seen::Nothing)
+    }
+
+    /// Ends the connection. `close` waits for the recorder; one that broke is closed by the pipeline's end alone.
+    fn hang_up(&mut self, close: bool) {
+        let State::On(on) = std::mem::replace(&mut self.state, State::Ended) else { return };
+        self.dropped_before += on.wire.dropped(on.pulled);
+        let words = if close { on.wire.close() } else { on.wire.words() };
+        for word in words {
+            if let Word::Piece(file, end) = word {
+                self.piece(&on, file, end);
+            }
+        }
+    }
+
+    /// Notes that there is no picture, and when to try again.
+    fn gone(&mut self, why: String) -> Seen {
+        self.state = State::Off(Instant::now() + self.backoff.next_delay());
+        let first = self.lost.is_none();
+        self.health.gone = Some(why.clone());
+        if first {
+            tracing::warn!(camera = %self.settings.address, why, "the camera is gone");
+            self.lost = Some(why);
+            Seen::Gone
+        } else {
+            Seen::Nothing
+        }
+    }
+
+    fn piece(&mut self, on: &On, file: PathBuf, end: f64) {
+        let size = wire::size_of(&file);
+        let end_s = on.offset_s.map_or(self.end_s, |offset| (end + offset).max(0.0));
+        let start_s = self.piece_end_s.min(end_s);
+        self.piece_end_s = end_s;
+        self.owed.push_back(Seen::Piece(Piece { file, start_s, end_s, size }));
+    }
+
+    fn frame(&mut self, on: &mut On, sample: &Sample) -> Result<Seen, String> {
+        on.heard = Instant::now();
+        on.pulled += 1;
+        let orientation = fieldeye_vision::picture::Orientation::default;
+        let format = Format::of(&mut on.format, sample, orientation)?;
+        let buffer = sample.buffer_owned().ok_or("a picture of it is empty")?;
+        let running_s = running_time(sample, &buffer).map(seconds).ok_or("its pictures carry no time")?;
+        let offset_s = match on.offset_s {
+            Some(offset) => offset,
+            None => {
+                let began = *self.began.get_or_insert_with(Instant::now);
+                let now_s = began.elapsed().as_secs_f64().max(if self.frames == 0 { 0.0 } else { self.end_s });
+                *on.offset_s.insert(now_s - running_s)
+            }
+        };
+        let pts_s = running_s + offset_s;
+        let length_s = format.length_s(&buffer).filter(|length| *length >= SHORTEST_S);
+        let frame = Frame::new(buffer, format, self.frames, pts_s, length_s)?;
+        let size = frame.stored_size();
+        if self.size.replace(size).is_some_and(|before| before != size) {
+            let (width, height) = size;
+            return Err(format!("it changed its picture to {width} x {height}"));
+        }
+        let from_s = self.end_s;
+        let step_s = if self.newest_s.is_finite() { (pts_s - self.newest_s).max(0.0) } else { 0.0 };
+        self.newest_s = pts_s;
+        self.frames += 1;
+        self.health.frames = self.frames;
+        self.health.dropped = self.dropped_before + on.wire.dropped(on.pulled);
+        self.end_s = self.end_s.max(pts_s + length_s.unwrap_or(step_s.min(1.0)));
+        self.health.gone = None;
+        Ok(match self.lost.take() {
+            Some(why) if self.frames > 1 => {
+                self.piece_end_s = pts_s;
+                self.owed.push_back(Seen::Frame(Box::new(frame)));
+                Seen::Back { from_s, until_s: pts_s, why }
+            }
+            _ => Seen::Frame(Box::new(frame)),
+        })
+    }
+}
+
+/// Closed and half-closed pieces in a recording's folder, in order.
+pub(crate) fn pieces_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut files: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|ending| ending == "mp4")).collect();
+    files.sort();
+    files
+}

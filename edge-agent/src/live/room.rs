@@ -1,0 +1,106 @@
+//! Keeps room on the disk: recordings in which nothing was held or found go first, the oldest of them before the others.
+//! What was found and its pictures never go. With nothing left that may go, recording stops, and says so.
+
+use super::post::Post;
+use crate::store::footage::{self, Candidate};
+use crate::store::outbox::Lane;
+use crate::store::records::{self, Draft};
+use crate::store::{Store, StoreError};
+use fieldeye_base::disk;
+use fieldeye_base::stop::Stop;
+use fieldeye_protocol::body::GapBody;
+use fieldeye_protocol::record::{Parents, RecordId, RecordKind};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// How often it looks.
+const PERIOD: Duration = Duration::from_secs(1);
+/// The newest of a session that goes on stays: what it shows is not written down yet. Seconds.
+const NEWEST_S: f64 = 45.0;
+/// Recordings come back when so much more is free than they must leave.
+const SOME_MORE: u64 = 16 << 20;
+
+/// What recordings may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Budget {
+    /// Most bytes of all recordings.
+    pub(crate) most: u64,
+    /// Bytes that must stay free on the disk; on a small disk an eighth of it.
+    pub(crate) free: u64,
+}
+
+/// Keeps room until the program stops.
+pub(super) fn keep(store: &Store, post: &Post, budget: Budget, stop: &Stop) {
+    if !store.media().is_ours() {
+        tracing::error!(
+            folder = %store.media().root().display(),
+            "the media folder belongs to another store: nothing in it is deleted, and nothing is recorded when the disk is full"
+        );
+    }
+    while !stop.is_cancelled() {
+        match make_room(store, budget) {
+            Ok(enough) => {
+                if post.set_full(!enough) {
+                    if enough {
+                        tracing::info!("there is room again: recording goes on");
+                    } else {
+                        tracing::error!(
+                            "the disk is full and nothing may be deleted: recording stops, the analysis goes on"
+                        );
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(%error, "room can't be made"),
+        }
+        std::thread::sleep(PERIOD);
+    }
+}
+
+/// Evicts as much as it takes; false when that is not enough.
+fn make_room(store: &Store, budget: Budget) -> Result<bool, StoreError> {
+    loop {
+        let bytes = store.read_blocking("weigh the recordings", footage::bytes)?;
+        let room = disk::room(store.media().root());
+        let reserve = |total: u64| budget.free.min(total / 8);
+        let tight = room.is_some_and(|room| room.free < reserve(room.total));
+        if bytes <= budget.most && !tight {
+            return Ok(true);
+        }
+        let next = store.read_blocking("choose a recording", |db| footage::next_to_go(db, NEWEST_S))?;
+        let Some(next) = next.filter(|_| store.media().is_ours()) else {
+            // A little above the mark is not room yet for who stopped because of it.
+            return Ok(bytes <= budget.most && room.is_none_or(|room| room.free > reserve(room.total) + SOME_MORE));
+        };
+        evict(store, &next)?;
+    }
+}
+
+fn evict(store: &Store, piece: &Candidate) -> Result<(), StoreError> {
+    let path = store.media().root().join(&piece.path);
+    tracing::info!(path = %path.display(), size = piece.size, "a recording makes room");
+    // First the word, then the deed: a gap that is not there yet is worse than none.
+    let gap = GapBody {
+        start_s: piece.start_s,
+        end_s: piece.end_s,
+        what: "evicted".to_owned(),
+        reason: "the disk was full, and nothing was held or found in this piece of video".to_owned(),
+    };
+    let parents = Parents { session: Some(piece.session), frame: None };
+    let draft = Draft::new(RecordId(Uuid::now_v7()), RecordKind::Gap, parents, &gap);
+    let (at, name) = (store.at(), piece.path.clone());
+    store.write_blocking("note an eviction", move |tx| {
+        records::put(tx, &draft, &at, Lane::Backlog)?;
+        footage::forget(tx, &name)
+    })?;
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::error!(path = %path.display(), %error, "a recording can't be deleted");
+            Ok(())
+        }
+        _ => {
+            // An empty folder is left by the last piece.
+            let _ = path.parent().map(std::fs::remove_dir);
+            Ok(())
+        }
+    }
+}
