@@ -12,6 +12,8 @@ packages=(
   gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav
   # test and install: `systemd-analyze verify`, `mount` and `unshare` for a small disk, `flock`
   make systemd mount util-linux
+  # test: a network camera
+  libgstrtspserver-1.0-dev
   # test: ONNX Runtime's library comes in a Python package
   python3 python3-pip
 )

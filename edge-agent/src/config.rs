@@ -80,6 +80,8 @@ pub(crate) struct CameraSection {
     pub(crate) transport: Transport,
     /// Seconds without a picture after which a camera is connected to anew.
     pub(crate) stall_s: f64,
+    /// Longest wait between two attempts to connect, seconds; the first ones are shorter.
+    pub(crate) reconnect_s: f64,
     /// Whether the video is kept.
     pub(crate) record: bool,
     /// Seconds of video in a file.
@@ -209,6 +211,7 @@ impl Default for CameraSection {
             credentials_file: None,
             transport: Transport::default(),
             stall_s: 5.0,
+            reconnect_s: 10.0,
             record: true,
             piece_s: 10.0,
             budget_mb: 8000,
@@ -271,8 +274,11 @@ impl Config {
         if !(rate.is_finite() && rate > 0.0 && rate <= 120.0) {
             return Err(Failure::usage(format!("detect.rate_hz is {rate}, it must be above 0 and at most 120")));
         }
-        let seconds =
-            [("camera.stall_s", self.camera.stall_s, 0.5, 600.0), ("camera.piece_s", self.camera.piece_s, 1.0, 600.0)];
+        let seconds = [
+            ("camera.stall_s", self.camera.stall_s, 0.5, 600.0),
+            ("camera.piece_s", self.camera.piece_s, 1.0, 600.0),
+            ("camera.reconnect_s", self.camera.reconnect_s, 0.1, 3600.0),
+        ];
         if let Some((key, value, least, most)) =
             seconds.iter().find(|(_, value, least, most)| !(least..=most).contains(&value))
         {

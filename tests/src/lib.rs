@@ -12,6 +12,7 @@ pub mod http;
 #[cfg(unix)]
 pub mod inspect;
 pub mod ledger;
+pub mod network_camera;
 pub mod programs;
 pub mod running;
 #[cfg(target_os = "linux")]

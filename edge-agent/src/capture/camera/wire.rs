@@ -108,7 +108,7 @@ impl Wire {
         pieces: impl Fn() -> PathBuf + Send + Sync + 'static,
     ) -> Result<(), Unreadable> {
         let recorder = settings.record.as_ref().map(|record| recorder(record.piece, pieces)).transpose()?;
-        let branches = Branches { pipeline: self.pipeline.clone(), sink: self.sink.clone(), recorder };
+        let branches = Branches { pipeline: self.pipeline.downgrade(), sink: self.sink.clone(), recorder };
         match &settings.address {
             Address::Rtsp(location) => {
                 let source = element("rtspsrc", GOOD)?;
@@ -238,7 +238,7 @@ impl Wire {
                 }
                 let mut last = pad.clone();
                 for element in &elements {
-                    branches.pipeline.add(element).map_err(|error| error.to_string())?;
+                    branches.pipeline()?.add(element).map_err(|error| error.to_string())?;
                     element.sync_state_with_parent().map_err(|error| error.to_string())?;
                     let entrance = element.static_pad("sink").ok_or("an element without a pad")?;
                     last.link(&entrance).map_err(|error| format!("its stream can't be taken ({error})"))?;
@@ -325,12 +325,17 @@ fn word(message: &gstreamer::Message) -> Option<Word> {
 
 /// Where a video stream goes.
 struct Branches {
-    pipeline: gstreamer::Pipeline,
+    /// Weak, for its own elements hold this.
+    pipeline: glib::WeakRef<gstreamer::Pipeline>,
     sink: AppSink,
     recorder: Option<Element>,
 }
 
 impl Branches {
+    fn pipeline(&self) -> Result<gstreamer::Pipeline, String> {
+        self.pipeline.upgrade().ok_or_else(|| "the connection is over".to_owned())
+    }
+
     /// Links a stream that is encoded, or of bare pictures, to recorder and analysis. The error is half a sentence.
     fn lead(&self, stream: &gstreamer::Pad, bare: bool) -> Result<(), String> {
         let make = |factory: &str, package: &str| element(factory, package).map_err(|error| error.why);
@@ -342,10 +347,20 @@ impl Branches {
         let mut recording = Vec::new();
         if let Some(recorder) = &self.recorder {
             recording.push(queue(RECORDER_S, false)?);
+            let mut coding = stream.current_caps().unwrap_or_else(|| stream.query_caps(None));
             if bare {
                 recording.push(make("videoconvert", BASE_PACKAGE)?);
-                recording.extend(encoder()?);
+                let encoder = encoder()?;
+                if let Some(pad) = encoder[1].static_pad("src") {
+                    coding = pad.pad_template_caps();
+                }
+                recording.extend(encoder);
             }
+            // MP4 knows no MJPEG; QuickTime, which is nearly the same, does.
+            let jpeg = coding.structure(0).is_some_and(|kind| kind.name() == "image/jpeg");
+            let muxer = make(if jpeg { "qtmux" } else { "mp4mux" }, GOOD)?;
+            muxer.set_property("fragment-duration", FRAGMENT_MS);
+            recorder.set_property("muxer", &muxer);
             recording.push(recorder.clone());
         }
         let mut looking = vec![queue(if bare { 0 } else { DECODER_S }, true)?];
@@ -355,7 +370,7 @@ impl Branches {
         let convert = make("videoconvert", BASE_PACKAGE)?;
         let all = std::iter::once(&tee).chain(&recording).chain(&looking).chain([&convert, self.sink.upcast_ref()]);
         let text = |error: glib::BoolError| error.to_string();
-        self.pipeline.add_many(all.clone()).map_err(text)?;
+        self.pipeline()?.add_many(all.clone()).map_err(text)?;
         for chain in [&recording, &looking] {
             for pair in chain.windows(2) {
                 pair[0].link(&pair[1]).map_err(text)?;
@@ -427,10 +442,10 @@ fn encoder() -> Result<[Element; 2], String> {
         "x264enc" => {
             encoder.set_property_from_str("tune", "zerolatency");
             encoder.set_property_from_str("speed-preset", "superfast");
-            encoder.set_property_from_str("key-int-max", "60");
+            encoder.set_property_from_str("key-int-max", "30");
         }
         "openh264enc" => {
-            encoder.set_property_from_str("gop-size", "60");
+            encoder.set_property_from_str("gop-size", "30");
             encoder.set_property_from_str("bitrate", "4000000");
         }
         _ => {}
@@ -441,9 +456,11 @@ fn encoder() -> Result<[Element; 2], String> {
 /// What closes the pieces and opens the next.
 fn recorder(piece: Duration, pieces: impl Fn() -> PathBuf + Send + Sync + 'static) -> Result<Element, Unreadable> {
     let recorder = element("splitmuxsink", GOOD)?;
-    let structure = gstreamer::Structure::builder("properties").field("fragment-duration", FRAGMENT_MS).build();
-    recorder.set_property_from_str("muxer-factory", "mp4mux");
-    recorder.set_property("muxer-properties", structure);
+    let file = element("filesink", "libgstreamer1.0-0")?;
+    // On the disk at once, fragment by fragment: what lies in a buffer is gone with the program.
+    file.set_property_from_str("buffer-mode", "unbuffered");
+    file.set_property("o-sync", true);
+    recorder.set_property("sink", &file);
     recorder.set_property("max-size-time", u64::try_from(piece.as_nanos()).unwrap_or(u64::MAX));
     recorder.set_property("send-keyframe-requests", true);
     recorder.connect("format-location", false, move |_| {
