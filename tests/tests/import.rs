@@ -183,6 +183,41 @@ async fn an_unreadable_file_does_not_cost_the_others() {
     assert!(nothing.err.contains("there is no video in"), "{nothing:?}");
 }
 
+/// Writes a creation time into the header of an MP4, in seconds from 1904.
+fn date_mp4(path: &Path, seconds: u32) {
+    let mut bytes = std::fs::read(path).expect("read");
+    let mvhd = bytes.windows(4).position(|name| name == b"mvhd").expect("it has a movie header");
+    assert_eq!(bytes[mvhd + 4], 0, "32 bits for a time");
+    bytes[mvhd + 8..mvhd + 12].copy_from_slice(&seconds.to_be_bytes());
+    std::fs::write(path, bytes).expect("written");
+}
+
+/// The camera's word counts before that of the file system, unless it can't be true.
+#[tokio::test]
+async fn an_inspection_has_the_date_of_its_recording() {
+    let site = Site::new();
+    let copied: std::time::SystemTime = std::time::UNIX_EPOCH + Duration::from_secs(1_735_000_000);
+    // 2024-05-01T10:20:30Z; a clock that was never set; 2040; nothing.
+    let clips =
+        [("shot.mp4", 3_797_403_630), ("unset.mp4", 2_082_844_860), ("future.mp4", 4_291_747_200), ("no.mp4", 0)];
+    for (name, seconds) in clips {
+        let clip = site.copy(&small(), name);
+        date_mp4(&clip, seconds);
+        std::fs::OpenOptions::new().append(true).open(&clip).expect("opened").set_modified(copied).expect("set");
+    }
+    let ended = site.agent.run(&["import", text(&site.dir.path().join("card"))]).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let dates = |name: &str| -> (String, String) {
+        let sql = "SELECT json_extract(body, '$.date'), json_extract(body, '$.metadata.time_quality') FROM records
+            WHERE kind = 'session' AND json_extract(body, '$.source') = ?1";
+        site.agent.database().query_row(sql, [name], |row| Ok((row.get(0)?, row.get(1)?))).expect("a session")
+    };
+    assert_eq!(dates("shot.mp4"), ("2024-05-01T10:20:30Z".to_owned(), "container".to_owned()));
+    for name in ["unset.mp4", "future.mp4", "no.mp4"] {
+        assert_eq!(dates(name), ("2024-12-24T00:26:40Z".to_owned(), "file_modification_time".to_owned()), "{name}");
+    }
+}
+
 #[tokio::test]
 async fn usage_and_models_have_their_own_codes() {
     let site = Site::new();

@@ -6,6 +6,7 @@
 //! ([`recorder`]), each durable before the analysis goes on.
 
 pub(crate) mod content;
+mod date;
 pub(crate) mod eye;
 pub(crate) mod facts;
 pub(crate) mod pulse;

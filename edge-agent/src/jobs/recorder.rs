@@ -4,6 +4,7 @@
 //! ids are the same, so equal findings change nothing, and what a complete look does not find any more is withdrawn.
 
 use crate::analysis::findings::{DefectFound, Finding, Identity, Keyframe, Outcome, PauseFound, SourceInfo};
+use crate::jobs::date::Date;
 use crate::jobs::facts::Facts;
 use crate::store::media::Kept;
 use crate::store::outbox::{self, Lane};
@@ -15,7 +16,6 @@ use fieldeye_protocol::body::{
 };
 use fieldeye_protocol::digest::Digest;
 use fieldeye_protocol::record::{Parents, RecordId, RecordKind};
-use jiff::Timestamp;
 use rusqlite::Transaction;
 use serde_json::json;
 use std::collections::HashSet;
@@ -28,7 +28,7 @@ pub(crate) struct Subject {
     /// File name or URI without credentials.
     pub(crate) source: String,
     /// When the inspection took place, as well as can be told from the file.
-    pub(crate) date: Option<Timestamp>,
+    pub(crate) date: Date,
     /// What people said about it.
     pub(crate) facts: Facts,
     /// The model that looks for defects.
@@ -255,7 +255,7 @@ impl Recorder {
             technician_id: facts.technician_id,
             vehicle_id: facts.vehicle_id,
             equipment_type: facts.equipment_type,
-            date: *date,
+            date: date.at,
             duration_s: if ended { self.position_s } else { 0.0 },
             total_frames: if ended { self.frames } else { 0 },
             pause_count: if ended { self.pauses.len() as u64 } else { 0 },
@@ -267,7 +267,7 @@ impl Recorder {
             height,
             fps,
             metadata: json!({
-                "time_quality": if date.is_some() { "file_modification_time" } else { "unknown" },
+                "time_quality": date.quality.as_str(),
                 "idle": idle,
             }),
         };
@@ -291,6 +291,7 @@ impl Recorder {
 mod tests {
     use super::*;
     use crate::analysis::findings::Timing;
+    use crate::jobs::date::Quality;
     use crate::store::Opening;
     use fieldeye_protocol::body::BoundingBox;
     use fieldeye_protocol::record::Record;
@@ -303,7 +304,8 @@ mod tests {
         let model = ModelRef { name: "m".into(), version: "1".into(), sha256: "0".into() };
         let facts = Facts { technician_id: Some("t-1".into()), ..Facts::default() };
         let looked_with = "this test".into();
-        let subject = Subject { identity: identity(), source: "a.mp4".into(), date: None, facts, model, looked_with };
+        let date = Date { at: None, quality: Quality::Unknown };
+        let subject = Subject { identity: identity(), source: "a.mp4".into(), date, facts, model, looked_with };
         Recorder::new(store.clone(), subject)
     }
 

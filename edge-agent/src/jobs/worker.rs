@@ -11,6 +11,7 @@ use crate::analysis::LookError;
 use crate::analysis::findings::{Finding, Identity, Outcome, SourceInfo};
 use crate::capture::{self, Unreadable};
 use crate::jobs::content::{self, Content};
+use crate::jobs::date::Date;
 use crate::jobs::eye::Eye;
 use crate::jobs::facts::Facts;
 use crate::jobs::pulse::Pulse;
@@ -249,7 +250,8 @@ impl Worker {
         let facts = self.facts(job, &content.sha256)?;
         let source = path.file_name().map_or_else(|| job.path.clone(), |name| name.to_string_lossy().into_owned());
         let identity = Identity::File(content.sha256);
-        let subject = Subject { identity, source, date: content.modified, facts, model, looked_with };
+        let date = Date::of(path, content.modified);
+        let subject = Subject { identity, source, date, facts, model, looked_with };
         let mut recorder = Recorder::new(self.store.clone(), subject);
         let mut progress = Progress::new(&self.store, job.id);
         let pulse = self.pulse.clone();
