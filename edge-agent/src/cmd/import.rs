@@ -5,6 +5,7 @@
 //! same command goes on.
 
 mod bar;
+mod left;
 mod seat;
 
 use crate::cli::Global;
@@ -20,6 +21,7 @@ use clap::Args;
 use fieldeye_base::exit::{Exit, Failure};
 use fieldeye_base::stop::{self, Stop};
 use fieldeye_base::{console, logs, sqlite};
+use left::Work;
 use seat::{Seat, Standing};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -174,8 +176,9 @@ async fn attend(
     args: &ImportArgs,
     stop: &Stop,
 ) -> anyhow::Result<(Vec<Job>, Synced)> {
+    let sizes: Vec<u64> = files.iter().map(|file| file.metadata().map_or(0, |metadata| metadata.len())).collect();
     let ids = seat.ask(files, &Facts::from(&config.session)).await?;
-    let bar = Bar::new(ids.len());
+    let bar = Bar::new(Work::new(ids.iter().copied().zip(sizes)), ids.len());
     let mut told = None;
     let jobs = loop {
         let (jobs, running) = seat.look(&ids).await?;
