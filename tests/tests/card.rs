@@ -1,0 +1,135 @@
+//! `fieldeye-agent import --watch` with the real program: memory cards and sticks that come and go.
+
+#![cfg(unix)]
+
+use fieldeye_tests::agent::{Agent, AgentSetup};
+use fieldeye_tests::running::{HubSetup, until};
+use fieldeye_tests::workspace;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+use tempfile::TempDir;
+
+/// A test fails when something takes longer than this.
+const PATIENT: Duration = Duration::from_secs(90);
+
+fn clip(name: &str) -> PathBuf {
+    workspace::root().join("tests/clips").join(name)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+/// A device and a place where sticks are mounted.
+struct Site {
+    dir: TempDir,
+    agent: AgentSetup,
+}
+
+impl Site {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        for name in ["agent", "hub", "media"] {
+            std::fs::create_dir(dir.path().join(name)).expect("a folder");
+        }
+        let agent = AgentSetup::new(&dir.path().join("agent"));
+        Self { dir, agent }
+    }
+
+    fn media(&self) -> PathBuf {
+        self.dir.path().join("media")
+    }
+
+    /// A stick appears with a recording of an hour ago on it.
+    fn put_in(&self, stick: &str, from: &Path, name: &str) -> PathBuf {
+        // As when it is mounted: all of it is there at once.
+        let aside = self.dir.path().join("aside");
+        std::fs::create_dir_all(aside.join("DCIM/100GOPRO")).expect("a folder");
+        let file = aside.join("DCIM/100GOPRO").join(name);
+        std::fs::copy(from, &file).expect("copied");
+        let shot = SystemTime::UNIX_EPOCH + Duration::from_secs(1_735_000_000);
+        std::fs::File::options().append(true).open(&file).expect("opened").set_modified(shot).expect("set");
+        let stick = self.media().join(stick);
+        std::fs::rename(&aside, &stick).expect("moved");
+        stick.join("DCIM/100GOPRO").join(name)
+    }
+
+    fn count(&self, sql: &str) -> i64 {
+        self.agent.database().query_row(sql, [], |row| row.get(0)).expect("a count")
+    }
+}
+
+/// Waits until a program has printed a line that has all of `parts`.
+async fn says(agent: &Agent, parts: &[&str]) -> String {
+    let found = || agent.out().lines().find(|line| parts.iter().all(|part| line.contains(part))).map(str::to_owned);
+    until(&format!("it says {parts:?}"), PATIENT, || async { found() }).await
+}
+
+#[tokio::test]
+async fn what_appears_is_imported_once_until_it_is_stopped() {
+    let site = Site::new();
+    let hub_setup = HubSetup::new(&site.dir.path().join("hub"));
+    let hub = hub_setup.start().await;
+    let there = site.agent.clone().hub(hub.mqtt());
+    let mut watching = there.spawn(&["import", "--watch", text(&site.media())]);
+    watching.hears("READY=1", PATIENT).await;
+    assert_eq!(watching.out(), format!("Watching {} until stopped\n", site.media().display()));
+
+    let first = site.put_in("stick", &clip("turned.mp4"), "GX010001.MP4");
+    says(&watching, &[text(&first), "new"]).await;
+    let told = says(&watching, &[text(&first), ", session "]).await;
+    assert!(!told.contains("analysed before"), "{told}");
+    says(&watching, &["The hub at", "has everything"]).await;
+
+    std::fs::remove_dir_all(site.media().join("stick")).expect("pulled out");
+    let again = site.put_in("stick of another slot", &clip("turned.mp4"), "GX010007.MP4");
+    says(&watching, &[text(&again), "analysed before"]).await;
+    assert_eq!(site.count("SELECT count(*) FROM sessions"), 1, "one content is one session");
+
+    std::fs::write(site.media().join("broken.mp4"), "this is no video").expect("written");
+    says(&watching, &["broken.mp4"]).await;
+    assert!(watching.is_running(), "a file that can't be read ends nothing");
+    let (status, took) = watching.stop().await;
+    assert!(status.success() && took < Duration::from_secs(5), "{status} after {took:?}");
+}
+
+/// A folder that is not there yet, and a program that works on the data directory already.
+#[tokio::test]
+async fn it_waits_for_folders_and_hands_over_to_a_running_agent() {
+    let site = Site::new();
+    let agent = site.agent.start(&[]).await;
+    let stick = site.media().join("later");
+    let watching = site.agent.spawn(&["import", "--watch", "--technician", "anna", text(&stick)]);
+    says(&watching, &["Watching", "`run`", "does the work"]).await;
+    says(&watching, &["later: it does not exist", "waiting for it"]).await;
+    let file = site.put_in("later", &clip("turned.mp4"), "GX010001.MP4");
+    says(&watching, &["later: can be read now"]).await;
+    says(&watching, &[text(&file), ", session "]).await;
+    let technician =
+        "SELECT count(*) FROM records WHERE kind = 'session' AND json_extract(body, '$.technician_id') = 'anna'";
+    assert_eq!(site.count(technician), 1);
+    watching.signal(libc::SIGINT);
+    let ended = watching.ended().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.out.ends_with("\nStopped\n"), "{ended:?}");
+    assert!(agent.stop().await.0.success());
+}
+
+#[tokio::test]
+async fn a_stop_in_the_middle_says_what_is_not_done() {
+    let site = Site::new();
+    let file = site.put_in("stick", &workspace::root().join("deploy/demo/lift-hill.mp4"), "GX010001.MP4");
+    let watching = site.agent.spawn(&["import", "--watch", text(&site.media())]);
+    says(&watching, &[text(&file), "new"]).await;
+    until("it is looked at", PATIENT, || async {
+        (site.count("SELECT count(*) FROM records WHERE kind = 'pause'") > 0).then_some(())
+    })
+    .await;
+    let begun = std::time::Instant::now();
+    watching.signal(libc::SIGTERM);
+    let ended = watching.ended().await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.out.contains("Stopped; 1 file not done yet"), "{ended:?}");
+    assert_eq!(site.count("SELECT count(*) FROM jobs WHERE state = 'waiting' AND deaths = 0"), 1);
+}
