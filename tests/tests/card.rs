@@ -1,10 +1,11 @@
-//! `fieldeye-agent import --watch` with the real program: memory cards and sticks that come and go.
+//! Memory cards with the real program: sticks that come and go, and recordings that the camera split.
 
 #![cfg(unix)]
 
 use fieldeye_tests::agent::{Agent, AgentSetup};
 use fieldeye_tests::running::{HubSetup, until};
 use fieldeye_tests::workspace;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
@@ -132,4 +133,65 @@ async fn a_stop_in_the_middle_says_what_is_not_done() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.out.contains("Stopped; 1 file not done yet"), "{ended:?}");
     assert_eq!(site.count("SELECT count(*) FROM jobs WHERE state = 'waiting' AND deaths = 0"), 1);
+}
+
+/// Chapters are one session: as long as all of them, with the pauses of each; a missing one ends it.
+#[tokio::test]
+async fn chapters_of_a_camera_are_one_session() {
+    let site = Site::new();
+    let card = site.media().join("DCIM/100GOPRO");
+    std::fs::create_dir_all(&card).expect("a folder");
+    let file = |name: &str| card.join(name);
+    for name in ["GX010042.MP4", "GX020042.MP4", "GX040042.MP4", "GX010043.MP4"] {
+        std::fs::copy(clip("key-frames.mp4"), file(name)).expect("copied");
+    }
+    let inspected = site.agent.run(&["inspect", "--json", text(&file("GX010043.MP4"))]).await.json();
+    let (pauses, duration_s) =
+        (inspected["pauses"].as_array().expect("pauses").len(), inspected["duration_s"].as_f64());
+    let imported = site.agent.run(&["import", "--json", text(&site.media())]).await;
+    assert_eq!(imported.code, Some(0), "{imported:?}");
+    let json = imported.json();
+    let told: Vec<(&str, &str)> = json["files"]
+        .as_array()
+        .expect("files")
+        .iter()
+        .map(|told| {
+            let path = Path::new(told["path"].as_str().expect("a path"));
+            (path.file_name().and_then(|name| name.to_str()).expect("a name"), told["state"].as_str().expect("a state"))
+        })
+        .collect();
+    assert_eq!(told, [("GX010042.MP4", "done"), ("GX010043.MP4", "done"), ("GX040042.MP4", "known")]);
+    let session = |told: &Value| -> Value {
+        let id = told["session_id"].as_str().expect("a session");
+        let body = site
+            .agent
+            .database()
+            .query_row("SELECT body FROM records WHERE id = ?1", [id], |row| row.get::<_, String>(0));
+        serde_json::from_str(&body.expect("a record")).expect("JSON")
+    };
+    let (both, one) = (session(&json["files"][0]), session(&json["files"][1]));
+    assert_eq!(
+        (both["source"].as_str(), &both["metadata"]["files"]),
+        (Some("GX010042.MP4"), &json!(["GX010042.MP4", "GX020042.MP4"]))
+    );
+    assert_eq!((one["pause_count"].as_u64(), one["duration_s"].as_f64()), (Some(pauses as u64), duration_s));
+    let twice = 2.0 * duration_s.expect("a length");
+    assert!((both["duration_s"].as_f64().expect("a length") - twice).abs() < 0.01, "{both}");
+    assert!(both["pause_count"].as_u64().expect("a number") > pauses as u64, "{both}");
+    let behind = format!(
+        "SELECT count(*) FROM records WHERE kind = 'pause' AND json_extract(body, '$.start_s') > {}",
+        twice / 2.0
+    );
+    assert!(site.count(&behind) > 0, "times run on");
+
+    // Any of its chapters stands for it, wherever it lies.
+    let disk = site.dir.path().join("disk");
+    std::fs::create_dir(&disk).expect("a folder");
+    for name in ["GX010042.MP4", "GX020042.MP4"] {
+        std::fs::copy(file(name), disk.join(name)).expect("copied");
+    }
+    let again = site.agent.run(&["import", "--json", text(&disk.join("GX020042.MP4"))]).await.json();
+    assert_eq!(again["files"][0]["state"], "known", "{again}");
+    assert_eq!(again["files"][0]["session_id"], json["files"][0]["session_id"]);
+    assert_eq!(site.count("SELECT count(*) FROM sessions"), 2);
 }

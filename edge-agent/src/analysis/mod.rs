@@ -27,8 +27,8 @@ use std::path::PathBuf;
 /// What is to be looked at, and with what.
 #[derive(Debug, Clone)]
 pub(crate) struct Look {
-    /// The video file.
-    pub(crate) source: PathBuf,
+    /// The video file; of a recording in several, all of them in their order.
+    pub(crate) source: Vec<PathBuf>,
     /// Where the ids of findings come from.
     pub(crate) identity: Identity,
     /// The model.

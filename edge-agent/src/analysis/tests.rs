@@ -17,7 +17,7 @@ fn of_the_tests(name: &str) -> PathBuf {
 fn a_look(rate_hz: f64) -> Look {
     let model = model::load(Some(&of_the_tests("models/red-spot")), &RuntimeConfig::default()).expect("a good model");
     let identity = Identity::File(Digest::of(b"a clip"));
-    Look { source: of_the_tests("clips/index-first.mp4"), identity, model, rate_hz, skim: false }
+    Look { source: vec![of_the_tests("clips/index-first.mp4")], identity, model, rate_hz, skim: false }
 }
 
 fn told(look_at: &Look) -> Vec<Finding> {
@@ -93,10 +93,60 @@ fn a_sink_that_fails_ends_it() {
     assert!(after < 180, "it does not go on to the end");
 }
 
+/// A recording in several files is one video: times and numbers run on, whether it is skimmed or not.
+#[test]
+fn chapters_are_one_video() {
+    let clip = of_the_tests("clips/key-frames.mp4");
+    for skim in [false, true] {
+        let go_through = |files: usize| {
+            let (mut pauses, mut opened) = (Vec::new(), Vec::new());
+            let chapters = Look { skim, source: vec![clip.clone(); files], ..a_look(1.0) };
+            let outcome = look(&chapters, &Stop::new(), &mut |finding| {
+                match finding {
+                    Finding::Opened(info) => opened.push(info.duration_s.expect("known")),
+                    Finding::Pause(pause) => pauses.push((pause.start_s, pause.end_s, pause.keyframe)),
+                    _ => {}
+                }
+                Ok::<_, Infallible>(())
+            });
+            (outcome.expect("readable"), opened, pauses)
+        };
+        let ((one, one_opened, of_one), (three, opened, of_three)) = (go_through(1), go_through(3));
+        assert!(three.complete && of_one.len() > 1, "{of_one:?}");
+        assert!((opened[0] - 3.0 * one_opened[0]).abs() < 0.01 && opened.len() == 1, "{opened:?} {one_opened:?}");
+        assert_eq!(three.frames, 3 * one.frames);
+        assert!((three.duration_s - 3.0 * one.duration_s).abs() < 0.003, "{} {}", three.duration_s, one.duration_s);
+        let ids: std::collections::HashSet<_> = of_three.iter().map(|(_, _, keyframe)| keyframe.id).collect();
+        assert_eq!(ids.len(), of_three.len(), "each of them is a pause of its own");
+        // The first pause of each file lies within it, with nothing of the file before it.
+        for number in 0..3 {
+            let (start_s, end_s, keyframe) = &of_one[0];
+            let later_s = f64::from(number) * one.duration_s;
+            let there = of_three.iter().find(|(start, ..)| (start - start_s - later_s).abs() < 0.05);
+            let (_, end, key) = there.unwrap_or_else(|| panic!("{start_s} s in file {number}: {of_three:?}"));
+            assert!((end - end_s - later_s).abs() < 0.05, "{end} {end_s}");
+            if number == 0 {
+                assert_eq!(key.frame_number, keyframe.frame_number);
+            } else {
+                assert!(key.frame_number > u64::try_from(number).expect("few") * one.frames);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_chapter_of_another_size_does_not_belong_to_it() {
+    let source = vec![of_the_tests("clips/key-frames.mp4"), of_the_tests("clips/turned.mp4")];
+    let ended = look(&Look { source, ..a_look(1.0) }, &Stop::new(), &mut |_| Ok::<_, Infallible>(()));
+    let Err(LookError::Unreadable { why, seen: Some(seen) }) = ended else { panic!("{ended:?}") };
+    assert!(why.contains("turned.mp4 does not go on with the recording"), "{why}");
+    assert!(seen.duration_s > 5.0, "what came before it counts: {seen:?}");
+}
+
 /// A stop ends a skim in the middle of whatever it does.
 #[test]
 fn a_stop_ends_a_skim() {
-    let source = of_the_tests("clips/key-frames.mp4");
+    let source = vec![of_the_tests("clips/key-frames.mp4")];
     for moment in 0..4 {
         let stop = Stop::new();
         let mut told = 0;

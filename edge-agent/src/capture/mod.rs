@@ -5,23 +5,23 @@
 //! that are read directly ([`frame`]) are converted once, before the sink.
 //!
 //! [`Video`] decodes a file from its first frame to its last. [`Parts`] takes it apart without decoding, and
-//! [`PartDecoder`] decodes those parts that it is given. [`creation_time`] asks the container when it was recorded.
+//! [`PartDecoder`] decodes those parts that it is given. [`creation_time`] and [`length_s`] ask the container.
 //!
 //! Times are presentation times from the first frame. What can't be read ends in [`Unreadable`], one sentence for a
 //! person ([`trouble`]); frames that came before it are good. This room knows neither pauses nor models.
 
 mod boxes;
-mod created;
 mod feed;
 mod frame;
+mod header;
 mod parts;
 mod pipeline;
 #[cfg(test)]
 mod tests;
 mod trouble;
 
-pub(crate) use created::creation_time;
 pub(crate) use frame::Frame;
+pub(crate) use header::{creation_time, length_s};
 pub(crate) use parts::{Decoded, NextPart, Part, PartDecoder, Parts};
 pub(crate) use trouble::check_file as check;
 

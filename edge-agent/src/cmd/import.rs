@@ -13,7 +13,7 @@ use crate::cli::Global;
 use crate::cmd::skim_flag;
 use crate::config::Config;
 use crate::jobs::facts::Facts;
-use crate::jobs::scan;
+use crate::jobs::{chapters, content, scan};
 use crate::store::StoreError;
 use crate::store::jobs::{Job, JobState, Origin};
 use crate::store::outbox::Depth;
@@ -184,7 +184,7 @@ async fn attend(
     args: &ImportArgs,
     stop: &Stop,
 ) -> anyhow::Result<(Vec<Job>, Synced)> {
-    let sizes: Vec<u64> = files.iter().map(|file| file.metadata().map_or(0, |metadata| metadata.len())).collect();
+    let sizes: Vec<u64> = files.iter().map(|file| content::size(&chapters::of(file))).collect();
     let ids = seat.ask(files, &Facts::from(&config.session), Origin::Person).await?;
     let bar = Bar::new(Work::new(ids.iter().copied().zip(sizes)), ids.len());
     let mut told = None;

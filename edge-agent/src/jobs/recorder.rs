@@ -25,8 +25,8 @@ use std::collections::HashSet;
 pub(crate) struct Subject {
     /// Where ids come from.
     pub(crate) identity: Identity,
-    /// File name or URI without credentials.
-    pub(crate) source: String,
+    /// Names of its files, in their order: one, unless the camera split the recording.
+    pub(crate) files: Vec<String>,
     /// When the inspection took place, as well as can be told from the file.
     pub(crate) date: Date,
     /// What people said about it.
@@ -127,7 +127,7 @@ impl Recorder {
     fn open(&mut self, info: SourceInfo) -> Result<(), StoreError> {
         self.info = Some(info);
         let draft = self.session_draft(SessionStatus::Open);
-        let (id, source, content, at) = (self.session, self.subject.source.clone(), self.content(), self.store.at());
+        let (id, source, content, at) = (self.session, self.source(), self.content(), self.store.at());
         self.write("begin a session", move |tx| {
             sessions::begin(tx, id, &source, content.as_ref(), at.wall.as_millisecond())?;
             // What an earlier look said at its end stands until this one ends.
@@ -244,11 +244,15 @@ impl Recorder {
     }
 
     fn session_draft(&self, status: SessionStatus) -> Draft {
-        let Subject { source, date, facts, .. } = &self.subject;
+        let Subject { files, date, facts, .. } = &self.subject;
         let facts = facts.clone();
         let (width, height, fps) = self.info.as_ref().map_or((0, 0, 0.0), |info| (info.width, info.height, info.fps));
         let idle: Vec<_> =
             self.idle.iter().map(|[start_s, end_s]| json!({"start_s": start_s, "end_s": end_s})).collect();
+        let mut metadata = json!({ "time_quality": date.quality.as_str(), "idle": idle });
+        if files.len() > 1 {
+            metadata["files"] = json!(files);
+        }
         let ended = status != SessionStatus::Open;
         let body = SessionBody {
             status,
@@ -261,17 +265,19 @@ impl Recorder {
             pause_count: if ended { self.pauses.len() as u64 } else { 0 },
             camera_model: facts.camera_model,
             mount_type: facts.mount_type,
-            source: source.clone(),
+            source: self.source(),
             source_sha256: self.content(),
             width,
             height,
             fps,
-            metadata: json!({
-                "time_quality": date.quality.as_str(),
-                "idle": idle,
-            }),
+            metadata,
         };
         Draft::new(self.session, RecordKind::Session, Parents::default(), &body)
+    }
+
+    /// How the recording is called: by its first file.
+    fn source(&self) -> String {
+        self.subject.files.first().cloned().unwrap_or_default()
     }
 
     fn content(&self) -> Option<Digest> {
@@ -305,7 +311,7 @@ mod tests {
         let facts = Facts { technician_id: Some("t-1".into()), ..Facts::default() };
         let looked_with = "this test".into();
         let date = Date { at: None, quality: Quality::Unknown };
-        let subject = Subject { identity: identity(), source: "a.mp4".into(), date, facts, model, looked_with };
+        let subject = Subject { identity: identity(), files: vec!["a.mp4".into()], date, facts, model, looked_with };
         Recorder::new(store.clone(), subject)
     }
 

@@ -2,7 +2,7 @@
 //! been left alone for a while. A source that is not there (a card that is not in) is waited for.
 
 use crate::jobs::facts::Facts;
-use crate::jobs::{content, scan};
+use crate::jobs::{chapters, content, scan};
 use crate::store::jobs::{self, Origin};
 use crate::store::{Store, StoreError};
 use fieldeye_base::clock;
@@ -112,9 +112,10 @@ impl Watch {
         self.seen.retain(|path, _| there.contains(path));
         let mut complete = Vec::new();
         for path in &found.files {
-            let Ok((stamp, modified)) = content::look(path) else { continue };
-            // One that was left alone for long need not be watched first.
+            let Ok((stamp, modified)) = content::look(&chapters::of(path)) else { continue };
+            // One that was left alone for long need not be watched first, unless more of it may still be copied.
             let rested = modified
+                .filter(|_| !chapters::may_have_more(path))
                 .and_then(|modified| Duration::try_from(clock::now().duration_since(modified)).ok())
                 .is_some_and(|age| age >= STILL * 2);
             let seen = self.seen.entry(path.clone()).or_insert_with(|| Seen {
@@ -194,6 +195,30 @@ mod tests {
         write(&old, "another recording");
         news(34);
         assert_eq!(news(40).complete, [old], "a card that was taken out and put in again");
+    }
+
+    #[test]
+    fn a_recording_is_complete_with_its_last_chapter() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = |name: &str| dir.path().join(name);
+        let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        // A copy that keeps the times of the files, one after the other.
+        let copied = |name: &str| {
+            write(&path(name), name);
+            File::options().write(true).open(path(name)).expect("opened").set_modified(long_ago).expect("set");
+        };
+        let sources = [dir.path().to_owned()];
+        let (mut watch, start) = (Watch::default(), Instant::now());
+        let mut complete = |seconds: u64| watch.look(&sources, start + Duration::from_secs(seconds)).complete;
+        copied("GX010001.MP4");
+        assert_eq!(complete(0), Vec::<PathBuf>::new(), "more of it may come");
+        copied("GX020001.MP4");
+        assert_eq!(complete(3), Vec::<PathBuf>::new());
+        assert_eq!(complete(6), Vec::<PathBuf>::new(), "the second came three seconds ago");
+        assert_eq!(complete(9), [path("GX010001.MP4")]);
+        assert_eq!(complete(12), Vec::<PathBuf>::new());
+        write(&path("GX030001.MP4"), "a late one");
+        assert_eq!([complete(15), complete(21)], [vec![], vec![path("GX010001.MP4")]]);
     }
 
     #[test]

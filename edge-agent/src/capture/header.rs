@@ -1,4 +1,5 @@
-//! When a recording was made, as its container says: `mvhd` of an MP4 or MOV, `DateUTC` of a Matroska file.
+//! What a container says of its recording as a whole: when it was made (`mvhd` of an MP4 or MOV, `DateUTC` of a Matroska
+//! file), and how long it is (`mvhd` alone).
 //!
 //! Only the heads of boxes and elements are read on the way there; media is jumped over. What the camera wrote is given
 //! as it stands: whether it can be true is for others to judge.
@@ -23,31 +24,63 @@ const DATE_UTC: u32 = 0x4461;
 
 /// When the file's container says that it was made; `None` when it does not say, or is of another kind. Blocks.
 pub(crate) fn creation_time(path: &Path) -> Option<Timestamp> {
+    let (mut file, length) = open(path)?;
+    read(&mut file, length).ok().flatten()
+}
+
+/// Length in seconds as the index of an MP4 or MOV says; `None` for other files. Blocks.
+pub(crate) fn length_s(path: &Path) -> Option<f64> {
+    let (mut file, length) = open(path)?;
+    movie_header(&mut file, length).ok().flatten()?.length_s
+}
+
+fn open(path: &Path) -> Option<(BufReader<File>, u64)> {
     // Asked before it is opened: to open a pipe would wait for its other end.
     let length = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?.len();
-    let mut file = BufReader::with_capacity(4096, File::open(path).ok()?);
-    read(&mut file, length).ok().flatten()
+    Some((BufReader::with_capacity(4096, File::open(path).ok()?), length))
 }
 
 fn read(file: &mut (impl Read + Seek), length: u64) -> io::Result<Option<Timestamp>> {
     let mut head = [0u8; 4];
     file.read_exact(&mut head)?;
-    if u32::from_be_bytes(head) == EBML { of_matroska(file, length) } else { of_mp4(file, length) }
+    if u32::from_be_bytes(head) == EBML {
+        return of_matroska(file, length);
+    }
+    // Zero is what those write who don't know.
+    let seconds = movie_header(file, length)?.map(|movie| movie.created).filter(|created| *created > 0);
+    let since_1970 = seconds.and_then(|seconds| i64::try_from(seconds).ok()?.checked_sub(MP4_EPOCH_S));
+    Ok(since_1970.and_then(|seconds| Timestamp::from_second(seconds).ok()))
 }
 
-fn of_mp4(file: &mut (impl Read + Seek), length: u64) -> io::Result<Option<Timestamp>> {
+/// What `mvhd` says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Movie {
+    /// Seconds from 1904.
+    created: u64,
+    length_s: Option<f64>,
+}
+
+fn movie_header(file: &mut (impl Read + Seek), length: u64) -> io::Result<Option<Movie>> {
     let Some(moov) = find_box(file, Span { start: 0, end: length }, *b"moov")? else { return Ok(None) };
     let Some(mvhd) = find_box(file, moov, *b"mvhd")? else { return Ok(None) };
     file.seek(SeekFrom::Start(mvhd.start))?;
-    // Version 1 has 64 bits for a time.
-    let seconds = if bytes::<4>(file)?[0] == 1 {
-        u64::from_be_bytes(bytes(file)?)
+    // Version 1 has 64 bits for times. All ones is a length that nobody knows.
+    let (created, ticks_a_second, ticks) = if bytes::<4>(file)?[0] == 1 {
+        let [created, _] = [u64::from_be_bytes(bytes(file)?), u64::from_be_bytes(bytes(file)?)];
+        let ticks_a_second = u32::from_be_bytes(bytes(file)?);
+        (created, ticks_a_second, Some(u64::from_be_bytes(bytes(file)?)).filter(|ticks| *ticks != u64::MAX))
     } else {
-        u64::from(u32::from_be_bytes(bytes(file)?))
+        let [created, _, ticks_a_second, ticks] = [
+            u32::from_be_bytes(bytes(file)?),
+            u32::from_be_bytes(bytes(file)?),
+            u32::from_be_bytes(bytes(file)?),
+            u32::from_be_bytes(bytes(file)?),
+        ];
+        (u64::from(created), ticks_a_second, Some(u64::from(ticks)).filter(|ticks| *ticks != u64::from(u32::MAX)))
     };
-    // Zero is what those write who don't know.
-    let seconds = i64::try_from(seconds).ok().filter(|seconds| *seconds > 0);
-    Ok(seconds.and_then(|seconds| Timestamp::from_second(seconds.checked_sub(MP4_EPOCH_S)?).ok()))
+    let length_s = ticks.filter(|ticks| *ticks > 0 && ticks_a_second > 0);
+    let length_s = length_s.map(|ticks| ticks as f64 / f64::from(ticks_a_second));
+    Ok(Some(Movie { created, length_s }))
 }
 
 /// A part of the file, in bytes from its beginning.
@@ -169,9 +202,10 @@ mod tests {
     }
 
     fn mvhd(version: u8, seconds: u64) -> Vec<u8> {
-        let time = seconds.to_be_bytes();
-        let time = if version == 1 { &time[..] } else { &time[4..] };
-        a_box(b"mvhd", &[&[version, 0, 0, 0], time, &[9; 92]].concat())
+        let time = |value: u64| value.to_be_bytes()[if version == 1 { 0 } else { 4 }..].to_vec();
+        let ticks_a_second = 600_u32.to_be_bytes().to_vec();
+        let head = vec![version, 0, 0, 0];
+        a_box(b"mvhd", &[head, time(seconds), time(seconds), ticks_a_second, time(900), vec![9; 80]].concat())
     }
 
     #[test]
@@ -186,6 +220,11 @@ mod tests {
         assert_eq!(made(&[ftyp.clone(), mdat.clone()].concat()), None, "no index");
         let large = [&[0, 0, 0, 1], b"mdat".as_slice(), &24u64.to_be_bytes(), &[7; 8]].concat();
         assert_eq!(made(&[ftyp.clone(), large, moov(0, seconds)].concat()), Some(when()));
+        for version in [0, 1] {
+            let file = moov(version, seconds);
+            let movie = movie_header(&mut Cursor::new(&file), file.len() as u64).expect("readable");
+            assert_eq!(movie, Some(Movie { created: seconds, length_s: Some(1.5) }));
+        }
         let whole = [ftyp, mdat, moov(0, seconds)].concat();
         for cut in 0..whole.len() - 100 {
             let _ = made(&whole[..cut]);
