@@ -1,6 +1,6 @@
 //! Looks at a real clip, with a real model: what ends them early, and in which order findings come.
 
-use super::findings::{Finding, Identity};
+use super::findings::{Finding, Identity, PauseFound};
 use super::{Look, LookError, look};
 use crate::model;
 use fieldeye_base::stop::Stop;
@@ -131,6 +131,34 @@ fn chapters_are_one_video() {
                 assert!(key.frame_number > u64::try_from(number).expect("few") * one.frames);
             }
         }
+    }
+}
+
+/// What a camera split, also in the middle of a hold, is found as if it had not. A skim may choose another picture.
+#[test]
+fn a_cut_between_chapters_is_not_seen() {
+    let whole = vec![of_the_tests("clips/key-frames.mp4")];
+    let chapters = (1..4).map(|number| of_the_tests(&format!("clips/chapters/GX0{number}0042.MP4"))).collect();
+    for skim in [false, true] {
+        let [of_whole, of_chapters] = [&whole, &chapters].map(|source: &Vec<PathBuf>| {
+            let (mut pauses, mut pictures) = (Vec::new(), Vec::new());
+            let outcome = look(&Look { skim, source: source.clone(), ..a_look(4.0) }, &Stop::new(), &mut |finding| {
+                match finding {
+                    Finding::Pause(PauseFound { id, start_s, end_s, keyframe, .. }) => {
+                        pauses.push((id, start_s, end_s));
+                        pictures.push((keyframe.id, keyframe.timestamp_s, keyframe.frame_number));
+                    }
+                    Finding::Defect(defect) => pictures.push((defect.id, defect.last_s, defect.keyframe.frame_number)),
+                    _ => {}
+                }
+                Ok::<_, Infallible>(())
+            });
+            let outcome = outcome.expect("readable");
+            pictures.truncate(if skim { 0 } else { pictures.len() });
+            (pauses, pictures, outcome.frames, outcome.duration_s, outcome.source.fps)
+        });
+        assert_eq!(of_whole.0.len(), 2, "{of_whole:?}");
+        assert_eq!(of_chapters, of_whole, "skimmed: {skim}");
     }
 }
 
