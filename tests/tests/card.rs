@@ -184,6 +184,17 @@ async fn chapters_of_a_camera_are_one_session() {
     );
     assert!(site.count(&behind) > 0, "times run on");
 
+    // The battery died in the third: it costs the others nothing.
+    std::fs::write(file("GX030042.MP4"), &std::fs::read(clip("key-frames.mp4")).expect("read")[..50_000])
+        .expect("written");
+    let with_damage = site.agent.run(&["import", "--json", text(&site.media())]).await;
+    assert_eq!(with_damage.code, Some(3), "{with_damage:?}");
+    let states: Vec<Value> =
+        with_damage.json()["files"].as_array().expect("files").iter().map(|told| told["state"].clone()).collect();
+    assert_eq!(states, ["known", "known", "unreadable", "known"], "{with_damage:?}");
+    std::fs::remove_file(file("GX030042.MP4")).expect("removed");
+    let sessions = site.count("SELECT count(*) FROM sessions WHERE status = 'closed'");
+
     // Any of its chapters stands for it, wherever it lies.
     let disk = site.dir.path().join("disk");
     std::fs::create_dir(&disk).expect("a folder");
@@ -193,5 +204,5 @@ async fn chapters_of_a_camera_are_one_session() {
     let again = site.agent.run(&["import", "--json", text(&disk.join("GX020042.MP4"))]).await.json();
     assert_eq!(again["files"][0]["state"], "known", "{again}");
     assert_eq!(again["files"][0]["session_id"], json["files"][0]["session_id"]);
-    assert_eq!(site.count("SELECT count(*) FROM sessions"), 2);
+    assert_eq!(site.count("SELECT count(*) FROM sessions WHERE status = 'closed'"), sessions);
 }

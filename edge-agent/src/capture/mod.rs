@@ -20,6 +20,7 @@ mod pipeline;
 mod tests;
 mod trouble;
 
+pub(crate) use boxes::is_whole_mp4;
 pub(crate) use frame::Frame;
 pub(crate) use header::{creation_time, length_s};
 pub(crate) use parts::{Decoded, NextPart, Part, PartDecoder, Parts};

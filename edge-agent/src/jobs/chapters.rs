@@ -2,9 +2,11 @@
 //!
 //! Only names that can mean nothing else make chapters, which are those of GoPro: `GH010042`, `GH020042` … (and `GX`),
 //! before the HERO6 `GOPR0042`, `GP010042` … They lie in one folder and have one ending. Where one is missing the
-//! recording ends; another begins with the next. Drones and others number all of their files, so that the next number
+//! recording ends; another begins with the next. One that is damaged (the battery died, or it is still being copied) is a
+//! recording of its own, so that it costs the others nothing. Drones and others number all of their files, so that the next number
 //! may be another flight: those stay what they are, one recording each.
 
+use crate::capture;
 use std::path::{Path, PathBuf};
 
 /// Most chapters of a recording: their number has two digits.
@@ -68,21 +70,56 @@ pub(crate) fn may_have_more(path: &Path) -> bool {
     chapter(path).is_some()
 }
 
-/// The first file of the recording that this one belongs to, which is mostly this one.
+/// The first file of the recording that this one belongs to, which is mostly this one. Blocks.
 pub(crate) fn first(path: PathBuf) -> PathBuf {
-    let Some(own) = chapter(&path) else { return path };
-    let before = (own.least()..own.number).rev().map(|number| path.with_file_name(own.at(number).name()));
-    before.take_while(|path| path.is_file()).last().unwrap_or(path)
+    if may_have_more(&path) && capture::is_whole_mp4(&path) {
+        before(&path).take_while(|path| capture::is_whole_mp4(path)).last().unwrap_or(path)
+    } else {
+        path
+    }
 }
 
-/// The files of the recording that begins with this one, in order. It is there, the others are looked for.
+/// The files of the recording that begins with this one, in order. Blocks.
 pub(crate) fn of(first: &Path) -> Vec<PathBuf> {
     let mut files = vec![first.to_path_buf()];
-    if let Some(own) = chapter(first) {
-        let more = (own.number + 1..=MOST).map(|number| first.with_file_name(own.at(number).name()));
-        files.extend(more.take_while(|path| path.is_file()));
+    if may_have_more(first) && capture::is_whole_mp4(first) {
+        files.extend(after(first).take_while(|path| capture::is_whole_mp4(path)));
     }
     files
+}
+
+/// All files that the camera called chapters of this one's recording, in whatever state they are. Blocks.
+pub(crate) fn named_like(path: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = before(path).take_while(|path| path.is_file()).collect();
+    files.reverse();
+    files.push(path.to_path_buf());
+    files.extend(after(path).take_while(|path| path.is_file()));
+    files
+}
+
+/// The chapters before this one, nearest first, whether they are there or not.
+fn before(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let (path, own) = (path.to_path_buf(), chapter(path));
+    own.into_iter().flat_map(move |own| {
+        let path = path.clone();
+        (own.least()..own.number).rev().map(move |number| path.with_file_name(own.at(number).name()))
+    })
+}
+
+/// The chapters after this one, nearest first, whether they are there or not.
+fn after(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let (path, own) = (path.to_path_buf(), chapter(path));
+    own.into_iter().flat_map(move |own| {
+        let path = path.clone();
+        (own.number + 1..=MOST).map(move |number| path.with_file_name(own.at(number).name()))
+    })
+}
+
+/// What counts as a whole video here, with this in it.
+#[cfg(test)]
+pub(crate) fn whole_mp4(content: &str) -> Vec<u8> {
+    let free = u32::try_from(content.len() + 8).expect("small").to_be_bytes();
+    [b"\0\0\0\x08moov".as_slice(), &free, b"free", content.as_bytes()].concat()
 }
 
 #[cfg(test)]
@@ -92,7 +129,7 @@ mod tests {
     fn folder(names: &[&str]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().expect("dir");
         for name in names {
-            std::fs::write(dir.path().join(name), name).expect("written");
+            std::fs::write(dir.path().join(name), whole_mp4(name)).expect("written");
         }
         dir
     }
@@ -132,6 +169,19 @@ mod tests {
         assert_eq!(names(&dir, "GX040001.MP4"), ["GX040001.MP4", "GX050001.MP4"]);
         std::fs::create_dir(dir.path().join("GX030001.MP4")).expect("made");
         assert_eq!(names(&dir, "GX010001.MP4").len(), 2, "a folder is no chapter");
+    }
+
+    #[test]
+    fn a_damaged_chapter_costs_the_others_nothing() {
+        let files = ["GX010001.MP4", "GX020001.MP4", "GX030001.MP4", "GX040001.MP4"];
+        for damaged in [b"".to_vec(), whole_mp4("cut off")[..20].to_vec(), b"\0\0\0\x10mdat12345678".to_vec()] {
+            let dir = folder(&files);
+            std::fs::write(dir.path().join(files[1]), damaged).expect("written");
+            assert_eq!((names(&dir, files[0]), names(&dir, files[1])), (vec![files[0].into()], vec![files[1].into()]));
+            assert_eq!((beginning(&dir, files[1]).as_str(), beginning(&dir, files[3]).as_str()), (files[1], files[2]));
+            assert_eq!(names(&dir, files[2]), files[2..]);
+            assert_eq!(named_like(&dir.path().join(files[2])), files.map(|name| dir.path().join(name)));
+        }
     }
 
     #[test]

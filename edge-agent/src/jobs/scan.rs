@@ -119,7 +119,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("dir");
         let path = |name: &str| dir.path().join(name);
         for name in ["GX010001.MP4", "GX010002.MP4", "GX020001.MP4", "GX030001.MP4"] {
-            std::fs::write(path(name), name).expect("written");
+            std::fs::write(path(name), chapters::whole_mp4(name)).expect("written");
         }
         assert_eq!(expand(&[dir.path().to_owned()]).files, [path("GX010001.MP4"), path("GX010002.MP4")]);
         assert_eq!(expand(&[path("GX030001.MP4"), path("GX020001.MP4")]).files, [path("GX010001.MP4")]);

@@ -112,7 +112,7 @@ impl Watch {
         self.seen.retain(|path, _| there.contains(path));
         let mut complete = Vec::new();
         for path in &found.files {
-            let Ok((stamp, modified)) = content::look(&chapters::of(path)) else { continue };
+            let Ok((stamp, modified)) = content::look(&chapters::named_like(path)) else { continue };
             // One that was left alone for long need not be watched first, unless more of it may still be copied.
             let rested = modified
                 .filter(|_| !chapters::may_have_more(path))
@@ -204,7 +204,7 @@ mod tests {
         let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
         // A copy that keeps the times of the files, one after the other.
         let copied = |name: &str| {
-            write(&path(name), name);
+            fs::write(path(name), chapters::whole_mp4(name)).expect("written");
             File::options().write(true).open(path(name)).expect("opened").set_modified(long_ago).expect("set");
         };
         let sources = [dir.path().to_owned()];
@@ -212,13 +212,16 @@ mod tests {
         let mut complete = |seconds: u64| watch.look(&sources, start + Duration::from_secs(seconds)).complete;
         copied("GX010001.MP4");
         assert_eq!(complete(0), Vec::<PathBuf>::new(), "more of it may come");
-        copied("GX020001.MP4");
+        write(&path("GX020001.MP4"), "half");
         assert_eq!(complete(3), Vec::<PathBuf>::new());
-        assert_eq!(complete(6), Vec::<PathBuf>::new(), "the second came three seconds ago");
-        assert_eq!(complete(9), [path("GX010001.MP4")]);
-        assert_eq!(complete(12), Vec::<PathBuf>::new());
-        write(&path("GX030001.MP4"), "a late one");
-        assert_eq!([complete(15), complete(21)], [vec![], vec![path("GX010001.MP4")]]);
+        write(&path("GX020001.MP4"), "more of it");
+        assert_eq!(complete(6), Vec::<PathBuf>::new(), "neither of them is complete");
+        copied("GX020001.MP4");
+        assert_eq!([complete(9), complete(12)].concat(), Vec::<PathBuf>::new(), "the second came three seconds ago");
+        assert_eq!(complete(15), [path("GX010001.MP4")]);
+        assert_eq!(complete(18), Vec::<PathBuf>::new());
+        copied("GX030001.MP4");
+        assert_eq!([complete(21), complete(27)], [vec![], vec![path("GX010001.MP4")]]);
     }
 
     #[test]

@@ -99,6 +99,13 @@ impl Bench {
         path
     }
 
+    /// A file that can be a chapter of a recording.
+    fn chapter(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, chapters::whole_mp4(content)).expect("written");
+        path
+    }
+
     /// The next look that is not told otherwise goes like this.
     fn tell(
         &self,
@@ -389,9 +396,9 @@ async fn it_goes_only_as_far_as_it_may() {
 #[tokio::test]
 async fn chapters_are_looked_at_as_one_recording() {
     let mut bench = Bench::new();
-    let first = bench.file("GH010042.MP4", "one");
-    bench.file("GH020042.MP4", "two");
-    let alone = bench.file("GH040042.MP4", "four");
+    let first = bench.chapter("GH010042.MP4", "one");
+    bench.chapter("GH020042.MP4", "two");
+    let alone = bench.chapter("GH040042.MP4", "four");
     bench.start(i64::MAX);
     let job = bench.done(&first).await;
     assert_eq!((job.state, job.pauses), (JobState::Done, 2));
@@ -403,19 +410,19 @@ async fn chapters_are_looked_at_as_one_recording() {
     assert_eq!(body.source_sha256.map(|sha256| sha256.to_string()), job.source_sha256);
     let job = bench.done(&alone).await;
     let body = bench.session(&job).await;
-    assert_eq!(body.source_sha256, Some(Digest::of(b"four")));
+    assert_eq!(body.source_sha256, Some(Digest::of(&chapters::whole_mp4("four"))));
     assert!(body.metadata.get("files").is_none(), "{}", body.metadata);
     assert_eq!(bench.done(&first).await.state, JobState::Known);
-    let more = bench.file("GH030042.MP4", "three");
+    let more = bench.chapter("GH030042.MP4", "three");
     let job = bench.done(&first).await;
     assert_eq!(job.state, JobState::Done, "with what was missing it is another content");
     std::fs::remove_file(more).expect("removed");
     assert_eq!(bench.done(&first).await.state, JobState::Known);
     bench.tell(|path, identity, stop, sink| {
-        std::fs::write(path.with_file_name("GH020042.MP4"), "changed").expect("written");
+        std::fs::write(path.with_file_name("GH020042.MP4"), chapters::whole_mp4("changed")).expect("written");
         two_pauses(path, identity, stop, sink)
     });
-    bench.file("GH020042.MP4", "another two");
+    bench.chapter("GH020042.MP4", "another two");
     let job = bench.done(&first).await;
     assert_eq!(job.state, JobState::Unreadable, "a later chapter counts as much as the first");
     assert!(job.message.expect("said").contains("changed while it was read"));
