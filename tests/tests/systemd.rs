@@ -157,9 +157,10 @@ fn a_card_is_mounted_read_only_before_it_is_imported() {
     let value = |key: &str| values(place.path(), CARD, key);
     let folder = "/run/fieldeye-card/%i";
     assert_eq!(value("ExecStart"), [format!("/usr/bin/fieldeye-agent import {folder}")]);
-    let mounts: Vec<String> = value("ExecStartPre").into_iter().filter(|line| line.contains("mount")).collect();
-    assert!(mounts.len() == 1 && mounts[0].contains("-o ro,") && mounts[0].contains(folder), "{mounts:?}");
-    assert!(value("ExecStopPost").iter().any(|line| line.contains("umount") && line.ends_with(folder)));
+    let mounts = value("ExecStartPre");
+    let parts = ["systemd-mount", "--options=ro,", "--fsck=no", "/dev/%i", folder];
+    assert!(mounts.len() == 1 && parts.iter().all(|part| mounts[0].contains(part)), "{mounts:?}");
+    assert!(value("ExecStopPost").iter().any(|line| line.contains("--umount") && line.ends_with(folder)));
     assert_eq!((value("User"), value("Type")), (vec!["fieldeye".to_owned()], vec!["oneshot".to_owned()]));
     assert_eq!(value("BindsTo"), ["dev-%i.device"], "it ends with the card");
     // It finds the work of the agent, and hands its own over to it.
