@@ -23,6 +23,9 @@ BIN_DIR ?= $(release)
 bin := $(DESTDIR)$(PREFIX)/bin
 units := $(DESTDIR)$(PREFIX)/lib/systemd/system
 users := $(DESTDIR)$(PREFIX)/lib/sysusers.d
+rules := $(DESTDIR)$(PREFIX)/lib/udev/rules.d
+# What else the agent's part has: memory cards are imported when they are plugged in.
+card := $(filter agent,$(PARTS))
 # Only then are users made and services switched on: not when a package or an image is being built.
 live := $(if $(DESTDIR),,$(wildcard /run/systemd/system))
 
@@ -68,11 +71,18 @@ install: ## Install programs and services (after make release; PREFIX, DESTDIR, 
 	    > "$(units)/fieldeye-$$part.service"; \
 	  chmod 644 "$(units)/fieldeye-$$part.service"; \
 	done
+ifneq ($(card),)
+	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' deploy/systemd/fieldeye-card@.service > "$(units)/fieldeye-card@.service"
+	chmod 644 "$(units)/fieldeye-card@.service"
+	install -d "$(rules)"
+	install -m 644 deploy/udev/99-fieldeye-card.rules "$(rules)/"
+endif
 ifneq ($(live),)
 	systemd-sysusers "$(users)/fieldeye.conf"
 	systemctl daemon-reload
 	systemctl enable $(PARTS:%=fieldeye-%.service)
 	systemctl try-restart $(PARTS:%=fieldeye-%.service)
+	[ -z "$(card)" ] || udevadm control --reload || true
 	@echo "They start with the machine. Now: systemctl start $(PARTS:%=fieldeye-%)"
 endif
 
@@ -83,6 +93,7 @@ ifneq ($(live),)
 	done
 endif
 	rm -f $(foreach part,$(PARTS),"$(bin)/fieldeye-$(part)" "$(units)/fieldeye-$(part).service")
+	$(if $(card),rm -f "$(units)/fieldeye-card@.service" "$(rules)/99-fieldeye-card.rules")
 	[ -e "$(bin)/fieldeye-hub" ] || [ -e "$(bin)/fieldeye-agent" ] || rm -f "$(users)/fieldeye.conf"
 ifneq ($(live),)
 	systemctl daemon-reload

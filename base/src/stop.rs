@@ -5,6 +5,23 @@ use tokio_util::sync::CancellationToken;
 /// Cancelled when the program is to end. Threads ask `is_cancelled`, tasks await `cancelled`.
 pub type Stop = CancellationToken;
 
+/// Lets a thread of its own rest for so long, or until it is to stop; never call it on the runtime.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a thread that may sleep, in short pieces; the token has no way to wait for it"
+)]
+pub fn rest(stop: &Stop, longest: std::time::Duration) {
+    const PIECE: std::time::Duration = std::time::Duration::from_millis(50);
+    let until = std::time::Instant::now() + longest;
+    while !stop.is_cancelled() {
+        let left = until.saturating_duration_since(std::time::Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        std::thread::sleep(left.min(PIECE));
+    }
+}
+
 /// Listens for the signals in a task of its own and gives the token that they cancel. Call inside a runtime.
 /// A second signal ends the process at once with exit 1.
 pub fn on_signals() -> std::io::Result<Stop> {

@@ -55,7 +55,7 @@ pub struct SessionBody {
     /// File name or URI without credentials.
     #[serde(default)]
     pub source: String,
-    /// Content of the file, for imported sessions.
+    /// Content of the file, for imported sessions; of a recording in several files, what follows from theirs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_sha256: Option<Digest>,
     /// Displayed width in pixels.

@@ -10,6 +10,7 @@
 - with-sound.mp4   index-first.mp4 with a tone beside it
 - index-first.mp4  like turned.mp4 but not turned, with its index (moov) before its pictures
 - key-frames.mp4   a walk of 15 s with holds from 4 to 7 and from 10 to 12.2 s, and a key frame every second
+- chapters/        key-frames.mp4 as a camera splits it that begins a new file at 5 and at 11 s, while it is held
 """
 import pathlib
 import struct
@@ -97,3 +98,7 @@ subprocess.run(["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", "sine=freque
 subprocess.run(["ffmpeg", "-v", "error", "-y", "-i", str(here / "index-first.mp4"), "-f", "lavfi", "-i",
                 "sine=frequency=440:duration=6", "-c:v", "copy", "-c:a", "aac", "-b:a", "24k", "-map_metadata", "-1",
                 "-fflags", "+bitexact", str(here / "with-sound.mp4")], check=True)
+(here / "chapters").mkdir(exist_ok=True)
+subprocess.run(["ffmpeg", "-v", "error", "-y", "-i", str(here / "key-frames.mp4"), "-c", "copy", "-f", "segment",
+                "-segment_times", "5,11", "-segment_start_number", "1", "-reset_timestamps", "1", "-map_metadata", "-1",
+                "-fflags", "+bitexact", str(here / "chapters/GX%02d0042.MP4")], check=True)

@@ -6,6 +6,8 @@ use fieldeye_tests::agent::{Agent, AgentSetup, Ended};
 use fieldeye_tests::running::{Hub, HubSetup, until};
 use fieldeye_tests::workspace;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -181,6 +183,124 @@ async fn an_unreadable_file_does_not_cost_the_others() {
     let nothing = site.agent.run(&["import", text(&site.card("empty"))]).await;
     assert_eq!(nothing.code, Some(3), "{nothing:?}");
     assert!(nothing.err.contains("there is no video in"), "{nothing:?}");
+}
+
+/// What a file system says of a file or folder, with its content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    mode: u32,
+    modified: (i64, i64),
+    /// When anything of it changed, be it a name in a folder or a time; nobody can set it back.
+    changed: (i64, i64),
+    content: Vec<u8>,
+}
+
+/// A folder and all that lies below it.
+fn tree(folder: &Path) -> BTreeMap<PathBuf, Entry> {
+    let mut all = BTreeMap::new();
+    let mut paths = vec![folder.to_path_buf()];
+    while let Some(path) = paths.pop() {
+        let metadata = path.symlink_metadata().expect("metadata");
+        let mut content = Vec::new();
+        if metadata.is_dir() {
+            paths.extend(std::fs::read_dir(&path).expect("a folder").map(|entry| entry.expect("an entry").path()));
+        } else {
+            content = std::fs::read(&path).expect("read");
+        }
+        let (modified, changed) =
+            ((metadata.mtime(), metadata.mtime_nsec()), (metadata.ctime(), metadata.ctime_nsec()));
+        all.insert(path, Entry { mode: metadata.mode(), modified, changed, content });
+    }
+    all
+}
+
+/// Cards as cameras make them; nothing on them is written, not even beside a video that can't be read.
+#[tokio::test]
+async fn a_card_is_searched_and_left_as_it_was() {
+    let site = Site::new();
+    let folder = |name: &str| std::fs::create_dir_all(site.card(name)).expect("a folder");
+    for name in ["DCIM/100GOPRO", "DCIM/101MEDIA", "PRIVATE/AVCHD/BDMV/STREAM", "MISC", ".Trashes/501", "DCIM/.thumbs"]
+    {
+        folder(name);
+    }
+    site.copy(&small(), "DCIM/100GOPRO/GX010042.MP4");
+    std::fs::write(site.card("DCIM/101MEDIA/DJI_0001.MOV"), "this is no video").expect("written");
+    std::fs::write(site.card("PRIVATE/AVCHD/BDMV/STREAM/00000.MTS"), "nor is this").expect("written");
+    for name in [
+        "DCIM/100GOPRO/GL010042.LRV",
+        "DCIM/100GOPRO/GX010042.THM",
+        "DCIM/101MEDIA/DJI_0002.JPG",
+        "DCIM/101MEDIA/._DJI_0001.MOV",
+        ".Trashes/501/GX010041.MP4",
+        "DCIM/.thumbs/1.mp4",
+        "MISC/version.txt",
+    ] {
+        std::fs::write(site.card(name), "something else").expect("written");
+    }
+    let card = site.dir.path().join("card");
+    let every = |mode_of_folders: u32, mode_of_files: u32| {
+        for path in tree(&card).into_keys() {
+            let mode = if path.is_dir() { mode_of_folders } else { mode_of_files };
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("set");
+        }
+    };
+    every(0o555, 0o444);
+    let before = tree(&card);
+    let ended = site.agent.run(&["import", "--json", text(&card)]).await;
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    let after = tree(&card);
+    assert!(after.keys().eq(before.keys()), "nothing was added or taken away: {:?}", after.keys());
+    assert!(after == before, "nothing was changed");
+    every(0o755, 0o644);
+    let json = ended.json();
+    let files = json["files"].as_array().expect("files").iter().map(|file| {
+        let path = Path::new(file["path"].as_str().expect("a path")).strip_prefix(&card).expect("on the card");
+        (text(path).to_owned(), file["state"].as_str().expect("a state").to_owned())
+    });
+    let file = |path: &str, state: &str| (path.to_owned(), state.to_owned());
+    assert_eq!(
+        files.collect::<Vec<_>>(),
+        [
+            file("DCIM/100GOPRO/GX010042.MP4", "done"),
+            file("DCIM/101MEDIA/DJI_0001.MOV", "unreadable"),
+            file("PRIVATE/AVCHD/BDMV/STREAM/00000.MTS", "unreadable"),
+        ]
+    );
+}
+
+/// Writes a creation time into the header of an MP4, in seconds from 1904.
+fn date_mp4(path: &Path, seconds: u32) {
+    let mut bytes = std::fs::read(path).expect("read");
+    let mvhd = bytes.windows(4).position(|name| name == b"mvhd").expect("it has a movie header");
+    assert_eq!(bytes[mvhd + 4], 0, "32 bits for a time");
+    bytes[mvhd + 8..mvhd + 12].copy_from_slice(&seconds.to_be_bytes());
+    std::fs::write(path, bytes).expect("written");
+}
+
+/// The camera's word counts before that of the file system, unless it can't be true.
+#[tokio::test]
+async fn an_inspection_has_the_date_of_its_recording() {
+    let site = Site::new();
+    let copied: std::time::SystemTime = std::time::UNIX_EPOCH + Duration::from_secs(1_735_000_000);
+    // 2024-05-01T10:20:30Z; a clock that was never set; 2040; nothing.
+    let clips =
+        [("shot.mp4", 3_797_403_630), ("unset.mp4", 2_082_844_860), ("future.mp4", 4_291_747_200), ("no.mp4", 0)];
+    for (name, seconds) in clips {
+        let clip = site.copy(&small(), name);
+        date_mp4(&clip, seconds);
+        std::fs::OpenOptions::new().append(true).open(&clip).expect("opened").set_modified(copied).expect("set");
+    }
+    let ended = site.agent.run(&["import", text(&site.dir.path().join("card"))]).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let dates = |name: &str| -> (String, String) {
+        let sql = "SELECT json_extract(body, '$.date'), json_extract(body, '$.metadata.time_quality') FROM records
+            WHERE kind = 'session' AND json_extract(body, '$.source') = ?1";
+        site.agent.database().query_row(sql, [name], |row| Ok((row.get(0)?, row.get(1)?))).expect("a session")
+    };
+    assert_eq!(dates("shot.mp4"), ("2024-05-01T10:20:30Z".to_owned(), "container".to_owned()));
+    for name in ["unset.mp4", "future.mp4", "no.mp4"] {
+        assert_eq!(dates(name), ("2024-12-24T00:26:40Z".to_owned(), "file_modification_time".to_owned()), "{name}");
+    }
 }
 
 #[tokio::test]

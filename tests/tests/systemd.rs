@@ -14,6 +14,8 @@ use tempfile::TempDir;
 use tokio::net::UnixDatagram;
 
 const PROGRAMS: [&str; 2] = ["fieldeye-hub", "fieldeye-agent"];
+/// The unit of a card that is plugged in; a template.
+const CARD: &str = "fieldeye-card@";
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -76,8 +78,10 @@ fn install_puts_everything_in_its_place() {
         ("usr/bin/fieldeye-agent", 0o755),
         ("usr/bin/fieldeye-hub", 0o755),
         ("usr/lib/systemd/system/fieldeye-agent.service", 0o644),
+        ("usr/lib/systemd/system/fieldeye-card@.service", 0o644),
         ("usr/lib/systemd/system/fieldeye-hub.service", 0o644),
         ("usr/lib/sysusers.d/fieldeye.conf", 0o644),
+        ("usr/lib/udev/rules.d/99-fieldeye-card.rules", 0o644),
     ];
     let wanted: BTreeMap<String, u32> = wanted.map(|(path, mode)| (path.to_owned(), mode)).into();
     assert_eq!(modes(place.path()), wanted);
@@ -93,6 +97,8 @@ fn a_box_gets_the_agent_alone() {
     let all: Vec<String> = modes(place.path()).into_keys().collect();
     assert!(all.iter().any(|path| path.ends_with("bin/fieldeye-agent")), "{all:?}");
     assert!(all.iter().all(|path| !path.contains("fieldeye-hub")), "{all:?}");
+    let server = modes(installed("hub").path()).into_keys().collect::<Vec<_>>();
+    assert!(server.iter().all(|path| !path.contains("card")), "a server imports no cards: {server:?}");
 }
 
 #[test]
@@ -107,7 +113,7 @@ fn install_without_programs_says_what_to_do() {
 #[test]
 fn units_are_valid_and_close_the_door() {
     let place = installed("hub agent");
-    for program in PROGRAMS {
+    for program in PROGRAMS.into_iter().chain([CARD]) {
         // The same unit, with the program where it really is.
         let unit = std::fs::read_to_string(unit_path(place.path(), program)).expect("installed");
         let real = format!("{}/usr/bin/", place.path().display());
@@ -142,6 +148,69 @@ fn units_start_at_boot_and_end_as_promised() {
         assert!(enable.status.success(), "{}", text(&enable.stderr));
         let link = place.path().join(format!("etc/systemd/system/multi-user.target.wants/{program}.service"));
         assert!(link.is_symlink(), "{} is made", link.display());
+    }
+}
+
+#[test]
+fn a_card_is_mounted_read_only_before_it_is_imported() {
+    let place = installed("agent");
+    let value = |key: &str| values(place.path(), CARD, key);
+    let folder = "/run/fieldeye-card/%i";
+    assert_eq!(value("ExecStart"), [format!("/usr/bin/fieldeye-agent import {folder}")]);
+    let mounts = value("ExecStartPre");
+    let parts = ["systemd-mount", "--options=ro,", "--fsck=no", "/dev/%i", folder];
+    assert!(mounts.len() == 1 && parts.iter().all(|part| mounts[0].contains(part)), "{mounts:?}");
+    assert!(value("ExecStopPost").iter().any(|line| line.contains("--umount") && line.ends_with(folder)));
+    assert_eq!((value("User"), value("Type")), (vec!["fieldeye".to_owned()], vec!["oneshot".to_owned()]));
+    assert_eq!(value("BindsTo"), ["dev-%i.device"], "it ends with the card");
+    // It finds the work of the agent, and hands its own over to it.
+    for key in ["Environment", "StateDirectory", "EnvironmentFile", "WorkingDirectory", "ProtectHome"] {
+        assert_eq!(value(key), values(place.path(), "fieldeye-agent", key), "{key}");
+    }
+}
+
+/// A rule of udev in its parts: name, operator, value.
+fn parts(rule: &str) -> Vec<(&str, &str, &str)> {
+    let part = |text| -> Option<(&str, &str, &str)> {
+        let (left, value) = str::strip_suffix(text, '"')?.split_once('"')?;
+        let name = left.trim_end_matches(['=', '!', '+']);
+        Some((name, &left[name.len()..], value))
+    };
+    rule.split(", ").map(|text| part(text).unwrap_or_else(|| panic!("{text:?} in {rule:?}"))).collect()
+}
+
+#[test]
+fn a_card_that_is_plugged_in_starts_its_unit() {
+    let place = installed("agent");
+    let path = place.path().join("usr/lib/udev/rules.d/99-fieldeye-card.rules");
+    let rules = std::fs::read_to_string(&path).expect("the rule is installed");
+    let rules: Vec<_> = rules.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(parts).collect();
+    let known = |(name, operator, _): &(&str, &str, &str)| match *name {
+        "ACTION" | "SUBSYSTEM" | "KERNEL" | "ENV{ID_FS_USAGE}" | "ENV{ID_FS_TYPE}" | "ATTRS{removable}" => {
+            matches!(*operator, "==" | "!=")
+        }
+        "TAG" | "ENV{SYSTEMD_WANTS}" => *operator == "+=",
+        "GOTO" | "LABEL" => *operator == "=",
+        _ => false,
+    };
+    assert!(rules.iter().flatten().all(known), "{rules:?}");
+    let label = rules.last().expect("rules").first().expect("a part").2;
+    assert!(rules.iter().flatten().all(|(name, _, value)| *name != "GOTO" || *value == label), "{rules:?}");
+    // Neither a disk that the machine lives on nor what has no file system.
+    let starting = rules.iter().filter(|rule| rule.contains(&("ENV{SYSTEMD_WANTS}", "+=", "fieldeye-card@%k.service")));
+    let conditions: Vec<_> = starting.map(|rule| &rule[..2]).collect();
+    assert_eq!(
+        conditions,
+        [
+            [("KERNEL", "==", "sd*"), ("ATTRS{removable}", "==", "1")],
+            [("KERNEL", "==", "mmcblk*"), ("ENV{ID_FS_TYPE}", "==", "exfat")],
+        ]
+    );
+    assert!(unit_path(place.path(), CARD).is_file(), "the unit that is started is installed");
+    // Newer versions of udev check rules themselves.
+    if let Ok(verify) = Command::new("udevadm").arg("verify").arg(&path).output() {
+        let said = text(&verify.stderr);
+        assert!(verify.status.success() || said.contains("Unknown command verb"), "{said}");
     }
 }
 

@@ -6,7 +6,7 @@ use super::interest::Interest;
 use super::shot::Shot;
 use super::source::{Coming, Source};
 use super::things::Things;
-use super::{Look, LookError, What};
+use super::{Look, LookError};
 use crate::capture::Frame;
 use crate::capture::camera::Health;
 use crate::skim::Since;
@@ -116,10 +116,7 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
 
     /// Goes through the video; false when it was stopped.
     fn run(&mut self, stop: &Stop) -> Result<bool, LookError<E>> {
-        let mut source = match &self.look.what {
-            What::File { path, skim } => Source::open(path, *skim, stop)?,
-            What::Camera(settings, over) => Source::watch(settings.clone(), over.clone()),
-        };
+        let mut source = Source::open(&self.look.what, stop)?;
         self.skim = source.refused().map(|why| SkimOutcome::Refused(why.to_owned()));
         loop {
             let waiting = Instant::now();
@@ -143,7 +140,7 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
                     self.passed(until_s, source.behind())?;
                 }
                 Ok(Coming::Gone) => self.unseen()?,
-                Ok(Coming::Missed { from_s, until_s, why }) => self.missed(from_s, until_s, why)?,
+                Ok(Coming::Missed { from_s, until_s, why }) => self.missed(from_s, until_s, &why)?,
                 Ok(Coming::Piece(piece)) => self.tell(Finding::Recorded(piece))?,
                 Ok(Coming::Nothing) => self.quiet(source.health())?,
                 Ok(Coming::End) => {
@@ -180,7 +177,7 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
     }
 
     /// The camera was gone.
-    fn missed(&mut self, from_s: f64, until_s: f64, why: String) -> Result<(), LookError<E>> {
+    fn missed(&mut self, from_s: f64, until_s: f64, why: &str) -> Result<(), LookError<E>> {
         let (start_s, end_s) = (thousandths(from_s), thousandths(until_s));
         let what = Missing::Recording;
         self.tell(Finding::Gap { start_s, end_s, what, reason: format!("the camera was gone: {why}") })

@@ -7,6 +7,7 @@
 //! the network.
 
 mod bench;
+mod files;
 pub(crate) mod findings;
 mod interest;
 mod look;
@@ -39,13 +40,13 @@ pub(crate) struct Look {
     pub(crate) rate_hz: f64,
 }
 
-/// A file or a camera.
+/// Files or a camera.
 #[derive(Debug, Clone)]
 pub(crate) enum What {
-    /// A video file.
-    File {
-        /// Where it is.
-        path: PathBuf,
+    /// A video.
+    Files {
+        /// Its file; of a recording in several, all of them in their order.
+        paths: Vec<PathBuf>,
         /// Decode only what a search for pauses needs.
         skim: bool,
     },

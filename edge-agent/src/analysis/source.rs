@@ -1,10 +1,11 @@
-//! Where frames come from: all of a video, those that a skim chooses, or a live camera.
+//! Where frames come from: files or a live camera.
 
-use crate::capture::camera::{self, Camera, Health, Piece, Seen};
-use crate::capture::{Frame, Next, Unreadable, Video};
-use crate::skim::{self, Refused, Since, Skim};
+use super::What;
+use super::files::Files;
+use crate::capture::camera::{Camera, Health, Piece, Seen};
+use crate::capture::{Frame, Unreadable};
+use crate::skim::{self, Since};
 use fieldeye_base::stop::Stop;
-use std::path::Path;
 
 /// What comes next.
 #[derive(Debug)]
@@ -53,15 +54,8 @@ impl From<skim::Coming> for Coming {
 /// A source of frames.
 #[derive(Debug)]
 pub(super) enum Source {
-    /// All of them.
-    Whole {
-        /// The decoder.
-        video: Box<Video>,
-        /// Why it is not skimmed, if it was to be.
-        refused: Option<String>,
-    },
-    /// Few of them.
-    Skimmed(Box<Skim>),
+    /// Those of files.
+    Files(Box<Files>),
     /// Those that a camera gives now.
     Live {
         /// The camera.
@@ -72,42 +66,20 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// Opens a file, to be skimmed if that is wanted and can be done.
-    pub(super) fn open(path: &Path, skim: bool, stop: &Stop) -> Result<Self, Unreadable> {
-        let refused = match skim.then(|| Skim::open(path, stop)) {
-            Some(Ok(skim)) => return Ok(Self::Skimmed(Box::new(skim))),
-            Some(Err(Refused::Unreadable(error))) => return Err(error),
-            Some(Err(Refused::Unsuited(why))) => {
-                tracing::info!(path = %path.display(), why, "looking at every frame");
-                Some(why)
+    /// Opens it.
+    pub(super) fn open(what: &What, stop: &Stop) -> Result<Self, Unreadable> {
+        Ok(match what {
+            What::Files { paths, skim } => Self::Files(Box::new(Files::open(paths, *skim, stop)?)),
+            What::Camera(settings, over) => {
+                Self::Live { camera: Box::new(Camera::new(settings.clone(), over.clone())), unseen: false }
             }
-            None => None,
-        };
-        Ok(Self::Whole { video: Box::new(Video::open(path)?), refused })
-    }
-
-    /// Watches a camera until `over` is cancelled.
-    pub(super) fn watch(settings: camera::Settings, over: Stop) -> Self {
-        Self::Live { camera: Box::new(Camera::new(settings, over)), unseen: false }
-    }
-
-    /// How the camera is doing, if it is one.
-    pub(super) fn health(&self) -> Option<Health> {
-        match self {
-            Self::Live { camera, .. } => Some(camera.health()),
-            _ => None,
-        }
+        })
     }
 
     /// Waits for what comes next.
     pub(super) fn next(&mut self, stop: &Stop) -> Result<Coming, Unreadable> {
         Ok(match self {
-            Self::Whole { video, .. } => match video.next(stop)? {
-                Next::Frame(frame) => Coming::Frame(frame, Since::Nothing),
-                Next::End => Coming::End,
-                Next::Stopped => Coming::Stopped,
-            },
-            Self::Skimmed(skim) => skim.next(stop)?.into(),
+            Self::Files(files) => files.next(stop)?.into(),
             Self::Live { camera, unseen } => match camera.next() {
                 Seen::Frame(frame) if std::mem::take(unseen) => Coming::Frame(frame, Since::Unseen),
                 Seen::Frame(frame) => Coming::Frame(frame, Since::Nothing),
@@ -123,43 +95,45 @@ impl Source {
         })
     }
 
-    /// Length in seconds as the container says, once the first frame is there.
-    pub(super) fn duration_s(&self) -> Option<f64> {
+    fn files(&self) -> Option<&Files> {
         match self {
-            Self::Whole { video, .. } => video.duration_s(),
-            Self::Skimmed(skim) => skim.duration_s(),
+            Self::Files(files) => Some(files),
             Self::Live { .. } => None,
         }
     }
 
+    /// How the camera is doing, if it is one.
+    pub(super) fn health(&self) -> Option<Health> {
+        match self {
+            Self::Live { camera, .. } => Some(camera.health()),
+            Self::Files(_) => None,
+        }
+    }
+
+    /// Length in seconds as the containers say, once the first frame is there.
+    pub(super) fn duration_s(&self) -> Option<f64> {
+        self.files()?.duration_s()
+    }
+
     /// Frames of the video that lie behind, if it is skimmed: some of them were not given.
     pub(super) fn behind(&self) -> Option<u64> {
-        match self {
-            Self::Whole { .. } | Self::Live { .. } => None,
-            Self::Skimmed(skim) => Some(skim.frames()),
-        }
+        self.files()?.behind()
     }
 
     /// Whether the camera is held in the newest frame, as far as is known.
     pub(super) fn is_held(&mut self, held: bool) {
-        if let Self::Skimmed(skim) = self {
-            skim.is_held(held);
+        if let Self::Files(files) = self {
+            files.is_held(held);
         }
     }
 
-    /// Frames that were decoded, if it was skimmed.
+    /// Frames that were decoded, if it was skimmed, be it in part.
     pub(super) fn decoded(&self) -> Option<u64> {
-        match self {
-            Self::Whole { .. } | Self::Live { .. } => None,
-            Self::Skimmed(skim) => Some(skim.decoded()),
-        }
+        self.files()?.decoded()
     }
 
     /// Why it is not skimmed, if it was to be.
     pub(super) fn refused(&self) -> Option<&str> {
-        match self {
-            Self::Whole { refused, .. } => refused.as_deref(),
-            Self::Skimmed(_) | Self::Live { .. } => None,
-        }
+        self.files()?.refused()
     }
 }

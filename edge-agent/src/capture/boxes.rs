@@ -32,6 +32,11 @@ pub(super) fn is_cut_off(path: &Path) -> bool {
     outline(path).is_some_and(|outline| outline.cut_off)
 }
 
+/// Whether the file is an MP4, MOV or 3GP with its index and all of its bytes. Blocks.
+pub(crate) fn is_whole_mp4(path: &Path) -> bool {
+    outline(path).is_some_and(|outline| outline.has_index && !outline.cut_off)
+}
+
 /// The outline of a file; `None` when it can't be read or is of a kind that isn't known here.
 pub(super) fn outline(path: &Path) -> Option<Outline> {
     let mut file = File::open(path).ok()?;

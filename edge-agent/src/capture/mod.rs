@@ -4,8 +4,9 @@
 //! so nothing is dropped and memory stays small. Luma is read where the decoder put it. Formats other than the four
 //! that are read directly ([`frame`]) are converted once, before the sink.
 //!
-//! [`Video`] decodes a file from its first frame to its last; [`camera`] gives what a live camera sees and records it. [`Parts`] takes it apart without decoding, and
-//! [`PartDecoder`] decodes those parts that it is given.
+//! [`Video`] decodes a file from its first frame to its last; [`camera`] gives what a live camera sees and records it.
+//! [`Parts`] takes a file apart without decoding, and [`PartDecoder`] decodes those parts that it is given.
+//! [`creation_time`] and [`length_s`] ask the container.
 //!
 //! Times are presentation times from the first frame. What can't be read ends in [`Unreadable`], one sentence for a
 //! person ([`trouble`]); frames that came before it are good. This room knows neither pauses nor models.
@@ -14,13 +15,16 @@ mod boxes;
 pub(crate) mod camera;
 mod feed;
 mod frame;
+mod header;
 mod parts;
 mod pipeline;
 #[cfg(test)]
 mod tests;
 mod trouble;
 
+pub(crate) use boxes::is_whole_mp4;
 pub(crate) use frame::Frame;
+pub(crate) use header::{creation_time, length_s};
 pub(crate) use parts::{Decoded, NextPart, Part, PartDecoder, Parts};
 pub(crate) use trouble::check_file as check;
 

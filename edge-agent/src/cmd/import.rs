@@ -2,24 +2,27 @@
 //!
 //! It works alone, or hands the files over to the program that already works on the data directory and follows what
 //! becomes of them ([`seat`]). What it finds is kept from the first pause on: after a stop, a crash or a full disk, the
-//! same command goes on.
+//! same command goes on. With `--watch` it stays, and imports what appears ([`watch`]).
 
 mod bar;
+mod left;
 mod seat;
+mod watch;
 
 use crate::cli::Global;
 use crate::cmd::skim_flag;
 use crate::config::Config;
 use crate::jobs::facts::Facts;
-use crate::jobs::scan;
+use crate::jobs::{chapters, content, scan};
 use crate::store::StoreError;
-use crate::store::jobs::{Job, JobState};
+use crate::store::jobs::{Job, JobState, Origin};
 use crate::store::outbox::Depth;
 use bar::Bar;
 use clap::Args;
 use fieldeye_base::exit::{Exit, Failure};
 use fieldeye_base::stop::{self, Stop};
 use fieldeye_base::{console, logs, sqlite};
+use left::Work;
 use seat::{Seat, Standing};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -31,12 +34,16 @@ use tokio::time::Instant;
 #[command(
     after_help = "Ends 0 when everything was done, 3 when a file can't be read (the others are done), 4 when the \
 defect model can't be used. With --wait-synced also 1 when the hub rejected something, and 6 when it can't be reached \
-or does not have everything in time; nothing is lost then, the next run or import goes on."
+or does not have everything in time; nothing is lost then, the next run or import goes on. With --watch it goes on until \
+it is stopped (Ctrl-C, SIGTERM), then ends 0."
 )]
 pub(crate) struct ImportArgs {
     /// Videos, and folders that are searched for videos
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// Stay, and import what appears in the folders: sticks that are mounted, videos that are copied there
+    #[arg(long, conflicts_with_all = ["wait_synced", "json"])]
+    watch: bool,
     /// Wait so long until the hub has stored everything
     #[arg(long, value_name = "SECONDS")]
     wait_synced: Option<u64>,
@@ -115,6 +122,9 @@ pub(crate) fn run(global: &Global, args: &ImportArgs) -> anyhow::Result<()> {
             skim_flag(args.skim),
         ])?
         .value;
+    if args.watch {
+        return watch::run(&config, args.paths.clone());
+    }
     let found = scan::expand(&args.paths);
     if found.files.is_empty() && found.unreadable.is_empty() {
         let paths: Vec<String> = args.paths.iter().map(|path| path.display().to_string()).collect();
@@ -174,8 +184,9 @@ async fn attend(
     args: &ImportArgs,
     stop: &Stop,
 ) -> anyhow::Result<(Vec<Job>, Synced)> {
-    let ids = seat.ask(files, &Facts::from(&config.session)).await?;
-    let bar = Bar::new(ids.len());
+    let sizes: Vec<u64> = files.iter().map(|file| content::size(&chapters::of(file))).collect();
+    let ids = seat.ask(files, &Facts::from(&config.session), Origin::Person).await?;
+    let bar = Bar::new(Work::new(ids.iter().copied().zip(sizes)), ids.len());
     let mut told = None;
     let jobs = loop {
         let (jobs, running) = seat.look(&ids).await?;

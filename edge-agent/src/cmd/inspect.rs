@@ -48,7 +48,7 @@ pub(crate) fn run(global: &Global, args: &InspectArgs) -> anyhow::Result<()> {
     let identity = Identity::File(digest(&args.file)?);
     let mut collector = Collector::new(file_name(&args.file), about(&model), folder);
     let (rate_hz, skim) = (config.detect.rate_hz, config.detect.skim);
-    let what = What::File { path: args.file.clone(), skim };
+    let what = What::Files { paths: vec![args.file.clone()], skim };
     let look = Look { what, identity, model, rate_hz };
     let looked = analysis::look(&look, &Stop::new(), &mut |finding| {
         progress.show(&finding);
@@ -95,7 +95,7 @@ fn digest(path: &Path) -> Result<fieldeye_protocol::digest::Digest, Failure> {
         Failure::new(Exit::Unreadable, format!("can't read {}: {error}", path.display()))
             .hint("check the storage it is on and copy it again")
     };
-    let content = content::read(path, &Stop::new(), |_, _| {}).map_err(unread)?;
+    let content = content::read(&[path.to_owned()], &Stop::new(), |_, _| {}).map_err(unread)?;
     content.map(|content| content.sha256).ok_or_else(|| Failure::new(Exit::Failed, "stopped"))
 }
 

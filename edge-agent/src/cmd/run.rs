@@ -83,7 +83,8 @@ async fn serve(config: &Config, store: Store, paths: Vec<PathBuf>, cameras: Came
     let live = {
         let (store, config, stop) = (store.clone(), config.clone(), stop.clone());
         let Cameras { addresses, credentials } = cameras;
-        tokio::task::spawn_blocking(move || live::start(&store, &config, addresses, credentials, &stop)).await??
+        tokio::task::spawn_blocking(move || live::start(&store, &config, addresses, credentials.as_ref(), &stop))
+            .await??
     };
     service::ready();
     let pulse = worker.pulse();

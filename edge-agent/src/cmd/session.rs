@@ -7,6 +7,7 @@ use crate::store::sessions;
 use crate::store::{self, Opening, Store};
 use clap::{Args, Subcommand};
 use fieldeye_base::exit::{Exit, Failure};
+use fieldeye_base::stop::{self, Stop};
 use fieldeye_base::{clock, console, sqlite};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -118,7 +119,7 @@ fn ask(global: &Global, what: Order, camera: Option<usize>, said: String) -> any
             let failure = Failure::new(Exit::Failed, "no program with a camera runs on this data directory");
             return Err(failure.hint("start one: `fieldeye-agent run v4l2:/dev/video0`").into());
         }
-        std::thread::sleep(PERIOD);
+        stop::rest(&Stop::new(), PERIOD);
     }
 }
 

@@ -1,4 +1,4 @@
-//! What looks at files: the model and the analysis behind one small door.
+//! What looks at recordings: the model and the analysis behind one small door.
 
 use crate::analysis::findings::{Finding, Identity, Outcome};
 use crate::analysis::{self, Look, LookError, What};
@@ -9,7 +9,7 @@ use fieldeye_base::exit::Failure;
 use fieldeye_base::memory;
 use fieldeye_base::stop::Stop;
 use fieldeye_protocol::body::ModelRef;
-use std::path::Path;
+use std::path::PathBuf;
 
 /// Where findings go; each call returns when the finding is durable.
 pub(crate) type Sink<'a> = &'a mut dyn FnMut(Finding) -> Result<(), StoreError>;
@@ -24,10 +24,10 @@ pub(crate) trait Eye: Send {
     fn skims(&self) -> bool {
         false
     }
-    /// Goes through a file; call after [`Eye::model`] said yes.
+    /// Goes through the files of a recording; call after [`Eye::model`] said yes.
     fn look(
         &mut self,
-        file: &Path,
+        files: &[PathBuf],
         identity: Identity,
         stop: &Stop,
         sink: Sink<'_>,
@@ -72,14 +72,14 @@ impl Eye for Analysis {
 
     fn look(
         &mut self,
-        file: &Path,
+        files: &[PathBuf],
         identity: Identity,
         stop: &Stop,
         sink: Sink<'_>,
     ) -> Result<Outcome, LookError<StoreError>> {
         let (rate_hz, skim) = (self.rate_hz(), self.skims());
         let model = self.load().map_err(|failure| LookError::Model { why: failure.to_string() })?.clone();
-        let what = What::File { path: file.to_owned(), skim };
+        let what = What::Files { paths: files.to_vec(), skim };
         analysis::look(&Look { what, identity, model, rate_hz }, stop, sink)
     }
 

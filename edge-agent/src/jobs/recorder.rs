@@ -5,6 +5,7 @@
 
 use crate::analysis::findings::{DefectFound, Finding, Identity, Keyframe, Missing, Outcome, PauseFound, SourceInfo};
 use crate::capture::camera::Piece;
+use crate::jobs::date::Date;
 use crate::jobs::facts::Facts;
 use crate::store::media::Kept;
 use crate::store::outbox::{self, Lane};
@@ -16,7 +17,6 @@ use fieldeye_protocol::body::{
 };
 use fieldeye_protocol::digest::Digest;
 use fieldeye_protocol::record::{Parents, RecordId, RecordKind};
-use jiff::Timestamp;
 use rusqlite::Transaction;
 use serde_json::json;
 use std::collections::HashSet;
@@ -30,10 +30,10 @@ const REACHED: Duration = Duration::from_secs(1);
 pub(crate) struct Subject {
     /// Where ids come from.
     pub(crate) identity: Identity,
-    /// File name or URI without credentials.
-    pub(crate) source: String,
+    /// Names of its files, in their order: one, unless the camera split the recording; of a camera its address.
+    pub(crate) files: Vec<String>,
     /// When the inspection took place, as well as can be told from the file.
-    pub(crate) date: Option<Timestamp>,
+    pub(crate) date: Date,
     /// What people said about it.
     pub(crate) facts: Facts,
     /// The model that looks for defects.
@@ -144,10 +144,10 @@ impl Recorder {
     fn open(&mut self, info: SourceInfo) -> Result<(), StoreError> {
         self.info = Some(info);
         if matches!(self.subject.identity, Identity::Live { .. }) {
-            self.subject.date = Some(self.store.at().wall);
+            self.subject.date = Date::of_device(&self.store.at());
         }
         let draft = self.session_draft(SessionStatus::Open);
-        let (id, source, content, at) = (self.session, self.subject.source.clone(), self.content(), self.store.at());
+        let (id, source, content, at) = (self.session, self.source(), self.content(), self.store.at());
         self.write("begin a session", move |tx| {
             sessions::begin(tx, id, &source, content.as_ref(), at.wall.as_millisecond())?;
             // What an earlier look said at its end stands until this one ends.
@@ -283,28 +283,31 @@ impl Recorder {
     }
 
     fn session_draft(&self, status: SessionStatus) -> Draft {
-        let Subject { source, date, facts, .. } = &self.subject;
+        let Subject { files, date, facts, .. } = &self.subject;
         let facts = facts.clone();
         let (width, height, fps) = self.info.as_ref().map_or((0, 0, 0.0), |info| (info.width, info.height, info.fps));
         let idle: Vec<_> =
             self.idle.iter().map(|[start_s, end_s]| json!({"start_s": start_s, "end_s": end_s})).collect();
-        let ended = status != SessionStatus::Open;
-        let mut metadata = json!({"time_quality": self.time_quality(), "idle": idle});
+        let mut metadata = json!({ "time_quality": date.quality.as_str(), "idle": idle });
+        if files.len() > 1 {
+            metadata["files"] = json!(files);
+        }
         if let Some(reason) = self.ended {
             metadata["ended"] = json!(reason);
         }
+        let ended = status != SessionStatus::Open;
         let body = SessionBody {
             status,
             technician_id: facts.technician_id,
             vehicle_id: facts.vehicle_id,
             equipment_type: facts.equipment_type,
-            date: *date,
+            date: date.at,
             duration_s: if ended { self.position_s } else { 0.0 },
             total_frames: if ended { self.frames } else { 0 },
             pause_count: if ended { self.pauses.len() as u64 } else { 0 },
             camera_model: facts.camera_model,
             mount_type: facts.mount_type,
-            source: source.clone(),
+            source: self.source(),
             source_sha256: self.content(),
             width,
             height,
@@ -314,14 +317,9 @@ impl Recorder {
         Draft::new(self.session, RecordKind::Session, Parents::default(), &body)
     }
 
-    /// How much the date is to be trusted.
-    fn time_quality(&self) -> &'static str {
-        match self.subject.identity {
-            _ if self.subject.date.is_none() => "unknown",
-            Identity::File(_) => "file_modification_time",
-            Identity::Live { .. } if self.store.at().synced => "synchronised",
-            Identity::Live { .. } => "device_clock",
-        }
+    /// How the recording is called: by its first file.
+    fn source(&self) -> String {
+        self.subject.files.first().cloned().unwrap_or_default()
     }
 
     fn content(&self) -> Option<Digest> {
@@ -355,7 +353,8 @@ mod tests {
         let model = ModelRef { name: "m".into(), version: "1".into(), sha256: "0".into() };
         let facts = Facts { technician_id: Some("t-1".into()), ..Facts::default() };
         let looked_with = "this test".into();
-        let subject = Subject { identity: identity(), source: "a.mp4".into(), date: None, facts, model, looked_with };
+        let date = Date::UNKNOWN;
+        let subject = Subject { identity: identity(), files: vec!["a.mp4".into()], date, facts, model, looked_with };
         Recorder::new(store.clone(), subject)
     }
 

@@ -1,5 +1,7 @@
-//! Which files a path means: the file itself, or every video in a folder and below it.
+//! Which files a path means: the file itself, or every video in a folder and below it. A chapter means the recording
+//! that it belongs to.
 
+use crate::jobs::chapters;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +12,7 @@ const ENDINGS: [&str; 7] = ["mp4", "mov", "mkv", "avi", "ts", "m4v", "mts"];
 /// What was found behind some paths.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Found {
-    /// Files, absolute, in order, each once.
+    /// Files, absolute, in order, each once; of a recording in several files the first.
     pub(crate) files: Vec<PathBuf>,
     /// Paths that can't be read, and why.
     pub(crate) unreadable: Vec<(PathBuf, String)>,
@@ -41,6 +43,7 @@ impl Found {
         if path.to_str().is_none() {
             return Err(io::Error::new(io::ErrorKind::InvalidFilename, "the name is not valid UTF-8; rename the file"));
         }
+        let path = chapters::first(path);
         if !self.files.contains(&path) {
             self.files.push(path);
         }
@@ -109,6 +112,17 @@ mod tests {
         let found = expand(&[path("odd.bin"), path("card"), path("card/b.MP4"), path("none.mp4")]);
         assert_eq!(found.files, [path("odd.bin"), path("card/DCIM/c.mov"), path("card/b.MP4")]);
         assert_eq!(found.unreadable.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>(), [path("none.mp4")]);
+    }
+
+    #[test]
+    fn a_chapter_stands_for_its_recording() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = |name: &str| dir.path().join(name);
+        for name in ["GX010001.MP4", "GX010002.MP4", "GX020001.MP4", "GX030001.MP4"] {
+            std::fs::write(path(name), chapters::whole_mp4(name)).expect("written");
+        }
+        assert_eq!(expand(&[dir.path().to_owned()]).files, [path("GX010001.MP4"), path("GX010002.MP4")]);
+        assert_eq!(expand(&[path("GX030001.MP4"), path("GX020001.MP4")]).files, [path("GX010001.MP4")]);
     }
 
     #[test]

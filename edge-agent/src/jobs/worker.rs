@@ -10,7 +10,9 @@ mod tests;
 use crate::analysis::LookError;
 use crate::analysis::findings::{Finding, Identity, Outcome, SourceInfo};
 use crate::capture::{self, Unreadable};
+use crate::jobs::chapters;
 use crate::jobs::content::{self, Content};
+use crate::jobs::date::Date;
 use crate::jobs::eye::Eye;
 use crate::jobs::facts::Facts;
 use crate::jobs::pulse::Pulse;
@@ -26,7 +28,7 @@ use fieldeye_protocol::body::ModelRef;
 use fieldeye_protocol::digest::Digest;
 use fieldeye_protocol::record::{Parents, RecordId, RecordKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -225,7 +227,8 @@ impl Worker {
         let unreadable =
             |why: String| Attempt::Over(JobState::Unreadable, Found { message: Some(why), ..Found::default() });
         let path = Path::new(&job.path);
-        if let Err(Unreadable { why }) = capture::check(path) {
+        let files = chapters::of(path);
+        if let Some(Unreadable { why }) = files.iter().find_map(|file| capture::check(file).err()) {
             return Ok(unreadable(why));
         }
         let model = match self.eye.model() {
@@ -235,7 +238,7 @@ impl Worker {
                 return Ok(Attempt::Over(JobState::BadModel, found));
             }
         };
-        let content = match self.content(job)? {
+        let content = match self.content(job, &files)? {
             Ok(Some(content)) => content,
             Ok(None) => return Ok(Attempt::Stopped),
             Err(error) => return Ok(unreadable(format!("{}: {error}", job.path))),
@@ -247,18 +250,19 @@ impl Worker {
             return self.already_known(job, &content, known);
         }
         let facts = self.facts(job, &content.sha256)?;
-        let source = path.file_name().map_or_else(|| job.path.clone(), |name| name.to_string_lossy().into_owned());
+        let names = files.iter().filter_map(|file| Some(file.file_name()?.to_string_lossy().into_owned())).collect();
         let identity = Identity::File(content.sha256);
-        let subject = Subject { identity, source, date: content.modified, facts, model, looked_with };
+        let date = Date::of(path, content.modified);
+        let subject = Subject { identity, files: names, date, facts, model, looked_with };
         let mut recorder = Recorder::new(self.store.clone(), subject);
         let mut progress = Progress::new(&self.store, job.id);
         let pulse = self.pulse.clone();
-        let looked = self.eye.look(path, identity, &self.stop, &mut |finding| {
+        let looked = self.eye.look(&files, identity, &self.stop, &mut |finding| {
             pulse.beat();
             progress.take(&finding)?;
             recorder.take(finding)
         });
-        let still_the_same = content::look(path).is_ok_and(|(stamp, _)| stamp == content.stamp);
+        let still_the_same = content::look(&files).is_ok_and(|(stamp, _)| stamp == content.stamp);
         match looked {
             Ok(Outcome { complete: false, .. }) => Ok(Attempt::Stopped),
             Ok(outcome) if !still_the_same => {
@@ -282,11 +286,10 @@ impl Worker {
         }
     }
 
-    /// The digest of a job's file: remembered for what lies in a watched folder unchanged, else read.
-    fn content(&mut self, job: &Job) -> Result<std::io::Result<Option<Content>>, StoreError> {
-        let path = Path::new(&job.path);
+    /// The digest of a job's files: remembered for what lies in a watched folder unchanged, else read.
+    fn content(&mut self, job: &Job, files: &[PathBuf]) -> Result<std::io::Result<Option<Content>>, StoreError> {
         if job.origin == Origin::Source
-            && let Ok((stamp, modified)) = content::look(path)
+            && let Ok((stamp, modified)) = content::look(files)
         {
             let (path, wanted) = (job.path.clone(), stamp.clone());
             let work = move |db: &rusqlite::Connection| sessions::content_of_file(db, &path, &wanted);
@@ -297,7 +300,7 @@ impl Worker {
         let mut progress = Progress::new(&self.store, job.id);
         let mut trouble = None;
         let pulse = self.pulse.clone();
-        let read = content::read(path, &self.stop, |done, all| {
+        let read = content::read(files, &self.stop, |done, all| {
             pulse.beat();
             if let Err(error) = progress.is(READING * done as f64 / all.max(1) as f64) {
                 trouble.get_or_insert(error);

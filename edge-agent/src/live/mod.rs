@@ -16,7 +16,7 @@ use crate::capture::camera::{Address, Credentials};
 use crate::config::Config;
 use crate::store::{Store, StoreError};
 use fieldeye_base::exit::Failure;
-use fieldeye_base::stop::Stop;
+use fieldeye_base::stop::{self, Stop};
 use post::Post;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -67,7 +67,7 @@ pub(crate) fn start(
     store: &Store,
     config: &Config,
     cameras: Vec<Address>,
-    credentials: Option<Credentials>,
+    credentials: Option<&Credentials>,
     stop: &Stop,
 ) -> Result<Running, StoreError> {
     left_open::end_all(store)?;
@@ -82,7 +82,7 @@ pub(crate) fn start(
         let shift = shift::Shift {
             number: index + 1,
             address,
-            credentials: credentials.clone(),
+            credentials: credentials.cloned(),
             store: store.clone(),
             config: config.clone(),
             post: Arc::clone(&post),
@@ -105,7 +105,7 @@ impl Running {
             if self.threads.iter().all(JoinHandle::is_finished) {
                 return true;
             }
-            std::thread::sleep(Duration::from_millis(20));
+            stop::rest(&Stop::new(), Duration::from_millis(20));
         }
         false
     }

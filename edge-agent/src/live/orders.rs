@@ -7,7 +7,7 @@ use crate::store::outbox::Lane;
 use crate::store::records::{self, Draft};
 use crate::store::{Store, StoreError};
 use fieldeye_base::clock;
-use fieldeye_base::stop::Stop;
+use fieldeye_base::stop::{self, Stop};
 use fieldeye_protocol::body::EventBody;
 use fieldeye_protocol::record::{Parents, RecordId, RecordKind};
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ pub(super) fn serve(store: &Store, post: &Post, stop: &Stop) {
         if let Err(error) = do_all(store, post) {
             tracing::warn!(%error, "orders can't be read");
         }
-        std::thread::sleep(PERIOD);
+        stop::rest(stop, PERIOD);
     }
 }
 

@@ -7,7 +7,7 @@ use crate::store::outbox::Lane;
 use crate::store::records::{self, Draft};
 use crate::store::{Store, StoreError};
 use fieldeye_base::disk;
-use fieldeye_base::stop::Stop;
+use fieldeye_base::stop::{self, Stop};
 use fieldeye_protocol::body::GapBody;
 use fieldeye_protocol::record::{Parents, RecordId, RecordKind};
 use std::time::Duration;
@@ -52,7 +52,7 @@ pub(super) fn keep(store: &Store, post: &Post, budget: Budget, stop: &Stop) {
             }
             Err(error) => tracing::warn!(%error, "room can't be made"),
         }
-        std::thread::sleep(PERIOD);
+        stop::rest(stop, PERIOD);
     }
 }
 

@@ -5,12 +5,13 @@ use crate::analysis::findings::{Finding, Identity};
 use crate::analysis::{self, Look, LookError, What};
 use crate::capture::camera::{Address, Credentials, Health, Record, Settings};
 use crate::config::Config;
+use crate::jobs::date::Date;
 use crate::jobs::facts::Facts;
 use crate::jobs::looked_with;
 use crate::jobs::recorder::{Recorder, Subject};
 use crate::model;
 use crate::store::{Store, StoreError, meta};
-use fieldeye_base::stop::Stop;
+use fieldeye_base::stop::{self, Stop};
 use fieldeye_base::{clock, sqlite};
 use fieldeye_protocol::record::RecordId;
 use serde_json::json;
@@ -50,7 +51,7 @@ impl Shift {
         while !self.stop.is_cancelled() {
             let (id, over) = (RecordId(Uuid::now_v7()), self.stop.child_token());
             let Some(facts) = self.post.begin(self.number, id, &over) else {
-                std::thread::sleep(PERIOD);
+                stop::rest(&self.stop, PERIOD);
                 continue;
             };
             let seen = self.session(id, facts.clone(), over);
@@ -58,10 +59,7 @@ impl Shift {
             if let Err(why) = seen {
                 tracing::error!(camera = self.number, why, "no session");
                 self.note(None, &Health { gone: Some(why), ..Health::default() });
-                let until = Instant::now() + PATIENCE;
-                while Instant::now() < until && !self.stop.is_cancelled() {
-                    std::thread::sleep(PERIOD);
-                }
+                stop::rest(&self.stop, PATIENCE);
                 // What was wanted is still wanted.
                 self.post.want(self.number, facts);
             }
@@ -76,8 +74,8 @@ impl Shift {
         let looked_with = looked_with(&model.reference, rate_hz, false);
         let subject = Subject {
             identity,
-            source: self.address.to_string(),
-            date: None,
+            files: vec![self.address.to_string()],
+            date: Date::UNKNOWN,
             facts: facts.or(Facts::from(&self.config.session)),
             model: model.reference.clone(),
             looked_with,

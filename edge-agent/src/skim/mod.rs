@@ -169,6 +169,11 @@ impl Skim {
         self.passed
     }
 
+    /// What was left out since the last frame that was given.
+    pub(crate) fn since(&self) -> Since {
+        self.since
+    }
+
     /// Whether the camera is held in the newest frame, as far as its reader knows.
     pub(crate) fn is_held(&mut self, held: bool) {
         if let Some(run) = &mut self.run

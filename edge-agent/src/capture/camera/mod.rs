@@ -12,7 +12,7 @@ pub(crate) use address::{Address, Credentials};
 use super::frame::{Format, Frame};
 use super::{SHORTEST_S, running_time, seconds};
 use fieldeye_base::backoff::Backoff;
-use fieldeye_base::stop::Stop;
+use fieldeye_base::stop::{self, Stop};
 use gstreamer::Sample;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -215,7 +215,7 @@ impl Camera {
     fn wait_to_connect(&mut self, when: Instant) -> Seen {
         let left = when.saturating_duration_since(Instant::now());
         if !left.is_zero() {
-            std::thread::sleep(left.min(PULL));
+            stop::rest(&self.over, left.min(PULL));
             self.state = State::Off(when);
             return Seen::Nothing;
         }

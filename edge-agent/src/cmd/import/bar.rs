@@ -1,5 +1,6 @@
 //! What a person at a terminal sees meanwhile. Nothing where standard error is not a terminal.
 
+use super::left::{self, Work};
 use crate::cmd::bar_style;
 use crate::store::jobs::Job;
 use crate::store::outbox::Depth;
@@ -7,29 +8,35 @@ use fieldeye_base::console;
 use fieldeye_base::instance::Holder;
 use indicatif::ProgressBar;
 use std::path::Path;
+use std::time::Duration;
 
-/// Steps of the bar for each file.
+/// Steps of the bar.
 const STEPS: f64 = 1000.0;
 
 /// The progress bar.
 #[derive(Debug)]
 pub(super) struct Bar {
     bar: ProgressBar,
+    work: Work,
     files: usize,
 }
 
 impl Bar {
     /// Begins with `files` files.
-    pub(super) fn new(files: usize) -> Self {
-        let bar = ProgressBar::new(files as u64 * STEPS as u64);
+    pub(super) fn new(work: Work, files: usize) -> Self {
+        let bar = ProgressBar::new(STEPS as u64);
         bar.set_style(bar_style("[{bar:30}] {percent:>3}%  {msg}"));
-        Self { bar, files }
+        Self { bar, work, files }
     }
 
     /// Shows how the files stand. `running` is what is worked on now, which may be somebody else's file.
     pub(super) fn show(&self, jobs: &[Job], running: Option<&Job>, holder: Option<&Holder>) {
-        let share: f64 = jobs.iter().map(|job| if job.state.is_final() { 1.0 } else { job.progress }).sum();
-        self.bar.set_position((share * STEPS) as u64);
+        self.bar.set_position((self.work.share(jobs) * STEPS) as u64);
+        let left = self.work.left(jobs, self.bar.elapsed());
+        self.say(&self.text(jobs, running, holder, left));
+    }
+
+    fn text(&self, jobs: &[Job], running: Option<&Job>, holder: Option<&Holder>, left: Option<Duration>) -> String {
         let done = jobs.iter().filter(|job| job.state.is_final()).count();
         let name = running.map(|job| {
             let name = Path::new(&job.path).file_name().map(|name| name.to_string_lossy().into_owned());
@@ -40,17 +47,18 @@ impl Bar {
             Some((false, name)) => format!("before that: {name}"),
             None => format!("{done} of {} files done", self.files),
         };
+        if let Some(left) = left {
+            text += &format!(", {}", left::told(left));
+        }
         if let Some(holder) = holder {
             text += &format!(", by `{}` (process {})", holder.role, holder.pid);
-        } else if share > 0.02 && done < self.files {
-            text += &format!(", {} s left", self.bar.eta().as_secs());
         }
-        self.say(&text);
+        text
     }
 
     /// Shows that the files are done and the hub is waited for.
     pub(super) fn wait_for_hub(&self, waiting: &Depth) {
-        self.bar.set_position(self.files as u64 * STEPS as u64);
+        self.bar.set_position(STEPS as u64);
         self.say(&format!("waiting for the hub: {waiting}"));
     }
 
@@ -72,5 +80,39 @@ impl Bar {
 impl Drop for Bar {
     fn drop(&mut self) {
         self.finish();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::jobs::{JobState, Origin};
+
+    #[test]
+    fn a_person_reads_which_file_and_how_long_it_still_takes() {
+        let job = |id: i64, state: JobState| Job {
+            id,
+            path: format!("/media/card/DCIM/{id}.mp4"),
+            facts: "{}".into(),
+            origin: Origin::Person,
+            state,
+            source_sha256: None,
+            session_id: None,
+            pauses: 0,
+            defects: 0,
+            message: None,
+            progress: 0.5,
+        };
+        let (jobs, other) = ([job(1, JobState::Done), job(2, JobState::Running)], job(9, JobState::Running));
+        let bar = Bar::new(Work::new([(1, 10), (2, 10)]), 2);
+        let left = Some(Duration::from_secs(150));
+        assert_eq!(bar.text(&jobs, Some(&jobs[1]), None, left), "file 2 of 2: 2.mp4, 3 min left");
+        assert_eq!(bar.text(&jobs, Some(&other), None, None), "before that: 9.mp4");
+        assert_eq!(bar.text(&jobs, None, None, None), "1 of 2 files done");
+        let holder = Holder { pid: "7".into(), role: "run".into() };
+        assert_eq!(
+            bar.text(&jobs, Some(&jobs[1]), Some(&holder), left),
+            "file 2 of 2: 2.mp4, 3 min left, by `run` (process 7)"
+        );
     }
 }

@@ -98,10 +98,15 @@ impl Seat {
     }
 
     /// Asks for files to be analysed; gives the numbers of the jobs.
-    pub(super) async fn ask(&mut self, files: Vec<PathBuf>, facts: &Facts) -> Result<Vec<i64>, Failure> {
+    pub(super) async fn ask(
+        &mut self,
+        files: Vec<PathBuf>,
+        facts: &Facts,
+        origin: Origin,
+    ) -> Result<Vec<i64>, Failure> {
         let (facts, now_ms) = (facts.to_json(), clock::now_ms());
         let work = move |tx: &rusqlite::Transaction<'_>| {
-            let add = |path: &PathBuf| jobs::add(tx, &path.to_string_lossy(), &facts, Origin::Person, now_ms);
+            let add = |path: &PathBuf| jobs::add(tx, &path.to_string_lossy(), &facts, origin, now_ms);
             files.iter().map(add).collect::<rusqlite::Result<Vec<_>>>()
         };
         let ids = self.store.write("ask for files", work).await.map_err(|error| error.failure())?;

@@ -35,14 +35,14 @@ impl Eye for Told {
 
     fn look(
         &mut self,
-        file: &Path,
+        files: &[PathBuf],
         identity: Identity,
         stop: &Stop,
         sink: Sink<'_>,
     ) -> Result<Outcome, LookError<StoreError>> {
         self.count.fetch_add(1, Ordering::Relaxed);
         let told = self.looks.lock().expect("not poisoned").pop_front();
-        told.unwrap_or_else(|| Box::new(two_pauses))(file, identity, stop, sink)
+        told.unwrap_or_else(|| Box::new(two_pauses))(&files[0], identity, stop, sink)
     }
 
     fn rest(&mut self) {}
@@ -96,6 +96,13 @@ impl Bench {
     fn file(&self, name: &str, content: &str) -> PathBuf {
         let path = self.dir.path().join(name);
         std::fs::write(&path, content).expect("written");
+        path
+    }
+
+    /// A file that can be a chapter of a recording.
+    fn chapter(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, chapters::whole_mp4(content)).expect("written");
         path
     }
 
@@ -383,5 +390,41 @@ async fn it_goes_only_as_far_as_it_may() {
     assert_eq!(bench.job(second).await.state, JobState::Waiting);
     bench.running.as_ref().expect("running").0.go_up_to(second);
     bench.until(second, |job| job.state.is_final()).await;
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn chapters_are_looked_at_as_one_recording() {
+    let mut bench = Bench::new();
+    let first = bench.chapter("GH010042.MP4", "one");
+    bench.chapter("GH020042.MP4", "two");
+    let alone = bench.chapter("GH040042.MP4", "four");
+    bench.start(i64::MAX);
+    let job = bench.done(&first).await;
+    assert_eq!((job.state, job.pauses), (JobState::Done, 2));
+    let body = bench.session(&job).await;
+    assert_eq!(
+        (body.source.as_str(), &body.metadata["files"]),
+        ("GH010042.MP4", &serde_json::json!(["GH010042.MP4", "GH020042.MP4"]))
+    );
+    assert_eq!(body.source_sha256.map(|sha256| sha256.to_string()), job.source_sha256);
+    let job = bench.done(&alone).await;
+    let body = bench.session(&job).await;
+    assert_eq!(body.source_sha256, Some(Digest::of(&chapters::whole_mp4("four"))));
+    assert!(body.metadata.get("files").is_none(), "{}", body.metadata);
+    assert_eq!(bench.done(&first).await.state, JobState::Known);
+    let more = bench.chapter("GH030042.MP4", "three");
+    let job = bench.done(&first).await;
+    assert_eq!(job.state, JobState::Done, "with what was missing it is another content");
+    std::fs::remove_file(more).expect("removed");
+    assert_eq!(bench.done(&first).await.state, JobState::Known);
+    bench.tell(|path, identity, stop, sink| {
+        std::fs::write(path.with_file_name("GH020042.MP4"), chapters::whole_mp4("changed")).expect("written");
+        two_pauses(path, identity, stop, sink)
+    });
+    bench.chapter("GH020042.MP4", "another two");
+    let job = bench.done(&first).await;
+    assert_eq!(job.state, JobState::Unreadable, "a later chapter counts as much as the first");
+    assert!(job.message.expect("said").contains("changed while it was read"));
     bench.stop().await;
 }
