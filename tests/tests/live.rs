@@ -136,9 +136,13 @@ async fn a_camera_that_goes_and_comes_back_leaves_a_gap_and_no_secret() {
     assert_eq!(count(&agent, "SELECT count(*) FROM sessions"), 1, "the session goes on");
     let why = agent.run(&["why"]).await;
     assert!(why.out.contains("the camera was gone"), "{why:?}");
+    // It is gone again, and does not come back before the end.
+    camera.switch_off();
+    camera_says(&agent, "no pictures", |camera| camera["gone"].is_string()).await;
     assert!(agent.run(&["session", "stop"]).await.out.starts_with("ended: "));
     until_there_are(&agent, 1, "SELECT count(*) FROM sessions WHERE status = 'closed'").await;
     end(running).await;
+    assert_eq!(bodies(&agent, "gap").len(), 2, "what was missing at the end is told too");
     assert!(pieces(&agent).len() >= 2, "{:?}", pieces(&agent));
     let log = std::fs::read_to_string(data.join("logs/agent.log")).expect("there is a log");
     let database = std::fs::read(data.join("agent.db")).expect("there is a database");

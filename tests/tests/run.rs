@@ -87,9 +87,9 @@ async fn the_service_manager_hears_that_it_is_ready_alive_and_stopping() {
 async fn sources_that_it_can_never_read_are_refused() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let agent = AgentSetup::new(dir.path());
-    let ended = agent.run(&["run", "rtsp://camera/1"]).await;
+    let ended = agent.run(&["run", "ftp://camera/1"]).await;
     assert_eq!(ended.code, Some(2), "{ended:?}");
-    assert!(ended.err.contains("rtsp"), "{ended:?}");
+    assert!(ended.err.contains("ftp"), "{ended:?}");
 }
 
 #[tokio::test]

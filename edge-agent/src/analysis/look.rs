@@ -6,7 +6,7 @@ use super::interest::Interest;
 use super::shot::Shot;
 use super::source::{Coming, Source};
 use super::things::Things;
-use super::{Look, LookError};
+use super::{Look, LookError, What};
 use crate::capture::Frame;
 use crate::capture::camera::Health;
 use crate::skim::Since;
@@ -24,6 +24,9 @@ const MODEL_CHANCES: u32 = 3;
 /// How much more seldom the detector looks in a skim, besides the keyframes of pauses: it costs as much as decoding
 /// ten frames.
 const SKIM_SELDOM: f64 = 2.0;
+/// Time between two frames of a live camera above which something may have been missed, seconds: the shortest hold takes
+/// longer.
+const SLOW_S: f64 = 0.75;
 /// Part of the mean frame rate by which a container's word may differ from it.
 const FPS_TRUST: f64 = 0.05;
 
@@ -211,6 +214,12 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
             return Ok(());
         }
         let step_s = if self.newest_s.is_finite() { frame.pts_s - self.newest_s } else { 0.0 };
+        let slow_s = SLOW_S.max(3.0 * frame.length_s.unwrap_or(0.0));
+        if since == Since::Nothing && step_s > slow_s && matches!(self.look.what, What::Camera(..)) {
+            let (start_s, end_s) = (thousandths(self.newest_s), thousandths(frame.pts_s));
+            let reason = "the analysis was too slow for the camera; the recording has it".to_owned();
+            self.tell(Finding::Gap { start_s, end_s, what: Missing::Analysis, reason })?;
+        }
         self.newest_s = frame.pts_s;
         self.end_s = frame.pts_s + frame.length_s.unwrap_or(step_s);
 

@@ -86,9 +86,9 @@ pub(crate) fn source_path(source: &str) -> Result<PathBuf, String> {
     }
     match source.split_once(':') {
         // A single letter would be a drive, anything longer that looks like a scheme is one.
-        Some((scheme, _)) if scheme.len() > 1 && scheme.chars().all(|c| c.is_ascii_alphanumeric()) => {
-            Err(format!("`run` reads files and folders, it does not know {scheme}: sources"))
-        }
+        Some((scheme, _)) if scheme.len() > 1 && scheme.chars().all(|c| c.is_ascii_alphanumeric()) => Err(format!(
+            "it does not know {scheme}: sources, only files, folders and rtsp:, v4l2:, libcamera:, nvargus:, test: and play:"
+        )),
         _ => Ok(PathBuf::from(source)),
     }
 }
@@ -130,6 +130,6 @@ mod tests {
         assert_eq!(source_path("/a/b.mp4"), Ok(PathBuf::from("/a/b.mp4")));
         assert_eq!(source_path("file:///a/b.mp4"), Ok(PathBuf::from("/a/b.mp4")));
         assert_eq!(source_path("videos/10:30.mp4"), Ok(PathBuf::from("videos/10:30.mp4")));
-        assert!(source_path("rtsp://camera/1").expect_err("not a file").contains("rtsp"));
+        assert!(source_path("ftp://camera/1").expect_err("not a file").contains("ftp"));
     }
 }

@@ -31,11 +31,12 @@ pub(crate) struct Candidate {
     pub(crate) size: u64,
 }
 
-/// Pieces in which nothing was held or found; the oldest first.
+/// Pieces that were looked at and in which nothing was held or found; the oldest first.
 const NEXT: &str = "SELECT f.path, f.session_id, f.start_s, f.end_s, f.size FROM footage f
     JOIN sessions s ON s.id = f.session_id
     WHERE NOT EXISTS (
-        SELECT 1 FROM records r WHERE r.session_id = f.session_id AND r.kind IN ('pause', 'defect') AND r.void = 0
+        SELECT 1 FROM records r WHERE r.session_id = f.session_id AND r.void = 0
+        AND (r.kind IN ('pause', 'defect') OR r.kind = 'gap' AND r.body ->> 'what' = 'not_analysed')
         AND coalesce(r.body ->> 'start_s', r.body ->> 'first_s') < f.end_s
         AND coalesce(r.body ->> 'end_s', r.body ->> 'last_s') > f.start_s)
     -- What was found in the newest seconds of a session that goes on is not written down yet.
@@ -84,4 +85,48 @@ pub(crate) fn end_of(db: &Connection, session: RecordId) -> rusqlite::Result<Kno
 /// Bytes of all pieces.
 pub(crate) fn bytes(db: &Connection) -> rusqlite::Result<u64> {
     db.prepare_cached("SELECT coalesce(sum(size), 0) FROM footage")?.query_row([], |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::outbox::Lane;
+    use crate::store::records::{Draft, put};
+    use crate::store::sessions;
+    use crate::store::testing::{at, database, write};
+    use fieldeye_protocol::record::{Parents, RecordKind};
+    use serde_json::{Value, json};
+    use uuid::Uuid;
+
+    #[test]
+    fn what_was_looked_at_and_shows_nothing_goes_the_oldest_first() {
+        let mut db = database();
+        let session = RecordId(Uuid::from_u128(7));
+        let parents = Parents { session: Some(session), frame: None };
+        let say = |kind: RecordKind, body: Value| Draft { id: RecordId(Uuid::new_v4()), kind, parents, body };
+        let said = [
+            say(RecordKind::Pause, json!({"start_s": 9.0, "end_s": 11.5})),
+            say(RecordKind::Defect, json!({"first_s": 31.0, "last_s": 32.0})),
+            say(RecordKind::Gap, json!({"start_s": 41.0, "end_s": 43.0, "what": "not_analysed"})),
+            say(RecordKind::Gap, json!({"start_s": 21.0, "end_s": 23.0, "what": "not_recorded"})),
+        ];
+        write(&mut db, |tx| {
+            sessions::begin(tx, session, "test:ball", None, 1)?;
+            sessions::reached(tx, session, 100.0)?;
+            for number in (0..8).rev() {
+                let file = Path::new("/m").join(format!("{number}.mp4"));
+                let (start_s, end_s) = (f64::from(number) * 10.0, f64::from(number + 1) * 10.0);
+                add(tx, Path::new("/m"), session, &Piece { file, start_s, end_s, size: 100 })?;
+            }
+            said.iter().try_for_each(|draft| put(tx, draft, &at(1), Lane::Backlog).map(drop))
+        });
+        assert_eq!(bytes(&db).expect("read"), 800);
+        let mut gone = Vec::new();
+        while let Some(next) = next_to_go(&db, 25.0).expect("read") {
+            write(&mut db, |tx| forget(tx, &next.path));
+            gone.push(next.path);
+        }
+        // 0 and 1 show the pause, 3 the defect, 4 was not looked at, 7 is too new.
+        assert_eq!(gone, ["2.mp4", "5.mp4", "6.mp4"]);
+    }
 }

@@ -197,6 +197,11 @@ impl Camera {
         }
         if self.over.is_cancelled() && !matches!(self.state, State::Ended) {
             self.hang_up(true);
+            // It did not come back in time.
+            if let (Some(why), Some(began)) = (self.lost.take(), self.began) {
+                let until_s = began.elapsed().as_secs_f64().max(self.end_s);
+                self.owed.push_back(Seen::Back { from_s: self.end_s, until_s, why });
+            }
             self.owed.push_back(Seen::End);
             return self.owed.pop_front().unwrap_or(Seen::End);
         }
