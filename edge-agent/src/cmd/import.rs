@@ -10,7 +10,7 @@ mod seat;
 mod watch;
 
 use crate::cli::Global;
-use crate::cmd::skim_flag;
+use crate::cmd::{FactsArgs, skim_flag};
 use crate::config::Config;
 use crate::jobs::facts::Facts;
 use crate::jobs::{chapters, content, scan};
@@ -47,21 +47,11 @@ pub(crate) struct ImportArgs {
     /// Wait so long until the hub has stored everything
     #[arg(long, value_name = "SECONDS")]
     wait_synced: Option<u64>,
-    /// Who held the camera
-    #[arg(long, value_name = "ID")]
-    technician: Option<String>,
-    /// Which vehicle or unit was inspected
-    #[arg(long, value_name = "ID")]
-    vehicle: Option<String>,
-    /// coaster, motor, panel, pump ...
-    #[arg(long, value_name = "TYPE")]
-    equipment: Option<String>,
+    #[command(flatten)]
+    facts: FactsArgs,
     /// Model of the camera
     #[arg(long, value_name = "NAME")]
     camera: Option<String>,
-    /// flat_clip, ring_clamp, lapel_clip ...
-    #[arg(long, value_name = "TYPE")]
-    mount: Option<String>,
     /// Decode few frames, as `inspect --skim` does; where another program works on the data directory, its own
     /// `detect.skim` counts
     #[arg(long)]
@@ -112,13 +102,14 @@ impl From<Job> for File {
 /// Imports the files.
 pub(crate) fn run(global: &Global, args: &ImportArgs) -> anyhow::Result<()> {
     let _logs = logs::for_command();
+    let [technician, vehicle, equipment, mount] = args.facts.flags();
     let config = global
         .load(&[
-            ("session.technician_id", args.technician.clone()),
-            ("session.vehicle_id", args.vehicle.clone()),
-            ("session.equipment_type", args.equipment.clone()),
+            technician,
+            vehicle,
+            equipment,
+            mount,
             ("session.camera_model", args.camera.clone()),
-            ("session.mount_type", args.mount.clone()),
             skim_flag(args.skim),
         ])?
         .value;

@@ -10,6 +10,7 @@ pub(crate) mod session;
 pub(crate) mod status;
 pub(crate) mod why;
 
+use crate::jobs::facts::Facts;
 use clap::Args;
 use fieldeye_base::config::Flag;
 use indicatif::ProgressStyle;
@@ -30,6 +31,46 @@ impl LookArgs {
     pub(crate) fn flags(&self) -> [Flag; 2] {
         let model = self.model.as_ref().map(|dir| dir.to_string_lossy().into_owned());
         [("model.path", model), ("detect.runtime", self.runtime.clone())]
+    }
+}
+
+/// What a person says about an inspection.
+#[derive(Debug, Args)]
+pub(crate) struct FactsArgs {
+    /// Who held the camera
+    #[arg(long, value_name = "ID")]
+    technician: Option<String>,
+    /// Which vehicle or unit was inspected
+    #[arg(long, value_name = "ID")]
+    vehicle: Option<String>,
+    /// coaster, motor, panel, pump ...
+    #[arg(long, value_name = "TYPE")]
+    equipment: Option<String>,
+    /// flat_clip, ring_clamp, lapel_clip ...
+    #[arg(long, value_name = "TYPE")]
+    mount: Option<String>,
+}
+
+impl FactsArgs {
+    /// As the strongest layer of the configuration.
+    pub(crate) fn flags(&self) -> [Flag; 4] {
+        [
+            ("session.technician_id", self.technician.clone()),
+            ("session.vehicle_id", self.vehicle.clone()),
+            ("session.equipment_type", self.equipment.clone()),
+            ("session.mount_type", self.mount.clone()),
+        ]
+    }
+
+    /// As facts.
+    pub(crate) fn facts(&self) -> Facts {
+        Facts {
+            technician_id: self.technician.clone(),
+            vehicle_id: self.vehicle.clone(),
+            equipment_type: self.equipment.clone(),
+            camera_model: None,
+            mount_type: self.mount.clone(),
+        }
     }
 }
 

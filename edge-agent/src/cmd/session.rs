@@ -1,7 +1,7 @@
 //! `fieldeye-agent session start|stop|mark|list`: says to the program that runs what a technician wants.
 
 use crate::cli::Global;
-use crate::jobs::facts::Facts;
+use crate::cmd::FactsArgs;
 use crate::store::orders::{self, Order};
 use crate::store::sessions;
 use crate::store::{self, Opening, Store};
@@ -43,18 +43,8 @@ struct CameraArgs {
 struct StartArgs {
     #[command(flatten)]
     camera: CameraArgs,
-    /// Who holds the camera
-    #[arg(long, value_name = "ID")]
-    technician: Option<String>,
-    /// Which vehicle or unit is inspected
-    #[arg(long, value_name = "ID")]
-    vehicle: Option<String>,
-    /// coaster, motor, panel, pump ...
-    #[arg(long, value_name = "TYPE")]
-    equipment: Option<String>,
-    /// flat_clip, ring_clamp, lapel_clip ...
-    #[arg(long, value_name = "TYPE")]
-    mount: Option<String>,
+    #[command(flatten)]
+    facts: FactsArgs,
 }
 
 #[derive(Debug, Args)]
@@ -83,16 +73,7 @@ const PERIOD: Duration = Duration::from_millis(50);
 /// Does what is said.
 pub(crate) fn run(global: &Global, args: &SessionArgs) -> anyhow::Result<()> {
     match &args.what {
-        What::Start(start) => {
-            let facts = Facts {
-                technician_id: start.technician.clone(),
-                vehicle_id: start.vehicle.clone(),
-                equipment_type: start.equipment.clone(),
-                mount_type: start.mount.clone(),
-                ..Facts::default()
-            };
-            ask(global, Order::Start, start.camera.camera, facts.to_json())
-        }
+        What::Start(start) => ask(global, Order::Start, start.camera.camera, start.facts.facts().to_json()),
         What::Stop(stop) => ask(global, Order::Stop, stop.camera, "{}".to_owned()),
         What::Mark(mark) => {
             ask(global, Order::Mark, mark.camera.camera, serde_json::json!({"note": mark.note}).to_string())

@@ -1,5 +1,7 @@
-//! `fieldeye-agent why [SESSION]`: why something is missing or late. What was not looked at, what was lost, what the hub
+//! `fieldeye-agent why [SESSION|TIME]`: why something is missing or late, of a session, of a moment ([`moment`]) or of all. What was not looked at, what was lost, what the hub
 //! rejected, what still waits for it, and files that gave no session at all. Works beside a running program.
+
+mod moment;
 
 use crate::cli::Global;
 use crate::config::Config;
@@ -9,7 +11,7 @@ use crate::store::sessions::{self, Listed, Status};
 use crate::store::{self, meta, records};
 use clap::Args;
 use fieldeye_base::exit::{Exit, Failure};
-use fieldeye_base::{console, sqlite};
+use fieldeye_base::{clock, console, sqlite};
 use fieldeye_protocol::body::GapBody;
 use jiff::Timestamp;
 use rusqlite::Connection;
@@ -18,8 +20,10 @@ use serde::Serialize;
 /// Arguments of `why`.
 #[derive(Debug, Args)]
 pub(crate) struct WhyArgs {
-    /// A session's id, or its beginning; all that miss something without it
-    session: Option<String>,
+    /// A session's id, or its beginning; or a moment, as 2026-11-25T09:48:00Z or 09:48 (UTC); without it, all that miss
+    /// something
+    #[arg(value_name = "SESSION|TIME")]
+    what: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -110,7 +114,15 @@ impl Hub {
 pub(crate) fn run(global: &Global, args: &WhyArgs) -> anyhow::Result<()> {
     let config = global.load(&[])?.value;
     let db = sqlite::open_beside(&store::database_path(&config.data_dir))?;
-    let report = read(&db, &config, args.session.as_deref())?;
+    if let Some(at) = args.what.as_deref().and_then(|text| moment::parse(text, clock::now())) {
+        let moment = moment::look(&db, at)?;
+        if args.json {
+            return console::say_json(&moment);
+        }
+        moment.lines().iter().for_each(|line| console::say(line));
+        return Ok(());
+    }
+    let report = read(&db, &config, args.what.as_deref())?;
     if args.json {
         return console::say_json(&report);
     }

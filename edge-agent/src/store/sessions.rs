@@ -206,6 +206,25 @@ pub(crate) fn newest(db: &Connection, limit: usize) -> rusqlite::Result<Vec<Newe
         .collect()
 }
 
+/// A session, and how far it is.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Span {
+    /// Its id.
+    pub(crate) id: String,
+    /// File name, or URI without credentials.
+    pub(crate) source: String,
+    /// How far a live one is, seconds; 0 for files.
+    pub(crate) reached_s: f64,
+}
+
+const SPANS: &str = "SELECT id, source, coalesce(reached_s, 0.0) FROM sessions ORDER BY created_ms, id";
+
+/// All sessions, oldest first.
+pub(crate) fn spans(db: &Connection) -> rusqlite::Result<Vec<Span>> {
+    let span = |row: &rusqlite::Row<'_>| Ok(Span { id: row.get(0)?, source: row.get(1)?, reached_s: row.get(2)? });
+    db.prepare_cached(SPANS)?.query_map([], span)?.collect()
+}
+
 const COUNT: &str = "SELECT count(*) FROM sessions";
 
 /// How many sessions there are.
