@@ -231,6 +231,13 @@ async fn a_technician_starts_marks_and_stops() {
     assert_eq!(agent.run(&["session", "start"]).await.code, Some(1), "one goes on");
     let marked = agent.run(&["session", "mark", "--note", "here!"]).await;
     assert_eq!(marked.code, Some(0), "{marked:?}");
+    assert_eq!(agent.run(&["session", "resume"]).await.code, Some(1), "it is not paused");
+    assert_eq!(agent.run(&["session", "pause"]).await.code, Some(0));
+    camera_says(&agent, "paused", |camera| camera["gone"].as_str().is_some_and(|why| why.contains("paused"))).await;
+    assert_eq!(agent.run(&["session", "resume"]).await.code, Some(0));
+    until_there_are(&agent, 1, "SELECT count(*) FROM records WHERE kind = 'gap'").await;
+    let gap = &bodies(&agent, "gap")[0];
+    assert_eq!((&gap["what"], &gap["reason"]), (&"not_recorded".into(), &"the session was paused by hand".into()));
     assert_eq!(agent.run(&["session", "stop"]).await.code, Some(0));
     until_there_are(&agent, 1, "SELECT count(*) FROM sessions WHERE status = 'closed'").await;
     let (session, mark) = (&bodies(&agent, "session")[0], &bodies(&agent, "event")[0]);

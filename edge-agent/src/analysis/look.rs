@@ -179,11 +179,11 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
         Ok(())
     }
 
-    /// The camera was gone.
+    /// The camera was gone; a sentence says why.
     fn missed(&mut self, from_s: f64, until_s: f64, why: &str) -> Result<(), LookError<E>> {
         let (start_s, end_s) = (thousandths(from_s), thousandths(until_s));
         let what = Missing::Recording;
-        self.tell(Finding::Gap { start_s, end_s, what, reason: format!("the camera was gone: {why}") })
+        self.tell(Finding::Gap { start_s, end_s, what, reason: why.to_owned() })
     }
 
     /// Nothing came for a moment: what is under way at the detector is taken, for nothing else would push it out.

@@ -27,7 +27,7 @@ pub(super) enum Coming {
         from_s: f64,
         /// End, seconds.
         until_s: f64,
-        /// Why, as half a sentence.
+        /// Why, one sentence.
         why: String,
     },
     /// A piece of the recording is closed.

@@ -1,4 +1,4 @@
-//! `fieldeye-agent session start|stop|mark|list`: says to the program that runs what a technician wants.
+//! `fieldeye-agent session start|pause|resume|stop|mark|list`: says to the program that runs what a technician wants.
 
 use crate::cli::Global;
 use crate::cmd::FactsArgs;
@@ -24,6 +24,10 @@ pub(crate) struct SessionArgs {
 enum What {
     /// Begin a session with the next picture
     Start(StartArgs),
+    /// Neither look nor record for a while; a gap says so
+    Pause(CameraArgs),
+    /// Go on after a pause
+    Resume(CameraArgs),
     /// End the session that goes on
     Stop(CameraArgs),
     /// Remember this moment of the session that goes on
@@ -74,6 +78,8 @@ const PERIOD: Duration = Duration::from_millis(50);
 pub(crate) fn run(global: &Global, args: &SessionArgs) -> anyhow::Result<()> {
     match &args.what {
         What::Start(start) => ask(global, Order::Start, start.camera.camera, start.facts.facts().to_json()),
+        What::Pause(pause) => ask(global, Order::Pause, pause.camera, "{}".to_owned()),
+        What::Resume(resume) => ask(global, Order::Resume, resume.camera, "{}".to_owned()),
         What::Stop(stop) => ask(global, Order::Stop, stop.camera, "{}".to_owned()),
         What::Mark(mark) => {
             ask(global, Order::Mark, mark.camera.camera, serde_json::json!({"note": mark.note}).to_string())

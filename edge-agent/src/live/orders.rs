@@ -66,6 +66,20 @@ fn obey(store: &Store, post: &Post, order: &Waiting) -> Result<Answer, StoreErro
                 n => Answer { done: true, text: format!("{n} sessions begin with the next picture") },
             })
         }
+        Order::Pause | Order::Resume => {
+            let paused = order.what == Order::Pause;
+            let changed: Vec<String> = cameras
+                .into_iter()
+                .filter_map(|camera| post.pause(camera, paused))
+                .map(|current| current.session.to_string())
+                .collect();
+            Ok(match (changed.as_slice(), paused) {
+                ([], true) => refused("no session goes on that could be paused"),
+                ([], false) => refused("no session is paused"),
+                (sessions, true) => Answer { done: true, text: format!("paused: {}", sessions.join(", ")) },
+                (sessions, false) => Answer { done: true, text: format!("goes on: {}", sessions.join(", ")) },
+            })
+        }
         Order::Stop => {
             let stopped: Vec<String> = cameras
                 .into_iter()

@@ -15,6 +15,8 @@ pub(super) struct Current {
     pub(super) over: Stop,
     /// Seconds from its first frame, once that was there.
     pub(super) position_s: Option<f64>,
+    /// Set while nothing is to be looked at or recorded.
+    pub(super) paused: Arc<AtomicBool>,
     /// Why it is to end, once that is known.
     pub(super) reason: Option<&'static str>,
 }
@@ -66,7 +68,8 @@ impl Post {
     pub(super) fn begin(&self, camera: usize, session: RecordId, over: &Stop) -> Option<Facts> {
         let mut place = self.place(camera);
         let facts = place.wanted.take()?;
-        place.current = Some(Current { session, over: over.clone(), position_s: None, reason: None });
+        place.current =
+            Some(Current { session, over: over.clone(), position_s: None, paused: Arc::default(), reason: None });
         Some(facts)
     }
 
@@ -80,6 +83,13 @@ impl Post {
     /// The session that goes on.
     pub(super) fn current(&self, camera: usize) -> Option<Current> {
         self.place(camera).current.clone()
+    }
+
+    /// Lets the session rest or go on; gives it, if that is something new.
+    pub(super) fn pause(&self, camera: usize, paused: bool) -> Option<Current> {
+        let current = self.current(camera)?;
+        let before = current.paused.swap(paused, Ordering::AcqRel);
+        (before != paused).then_some(current)
     }
 
     /// Ends the session, or takes back that one is wanted; gives the session.
@@ -124,6 +134,8 @@ mod tests {
         assert_eq!(post.begin(1, id, &over), Some(facts));
         assert!(!post.want(1, Facts::default()), "one at a time");
         post.reached(1, 2.5);
+        assert!(post.pause(1, false).is_none(), "it goes on already");
+        assert!(post.pause(1, true).is_some_and(|current| current.paused.load(Ordering::Relaxed)));
         assert_eq!(post.stop(1, "by hand").and_then(|current| current.position_s), Some(2.5));
         assert!(over.is_cancelled());
         assert_eq!(post.ended(1), Some("by hand"));

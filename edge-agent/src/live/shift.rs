@@ -80,12 +80,14 @@ impl Shift {
             model: model.reference.clone(),
             looked_with,
         };
+        let current = self.post.current(self.number).ok_or("the session has ended before it began")?;
         let folder = self.folder(id).map_err(|failure| failure.to_string())?;
         let settings = Settings {
             address: self.address.clone(),
             credentials: self.credentials.clone(),
             transport: self.config.camera.transport,
             stall: Duration::from_secs_f64(self.config.camera.stall_s),
+            paused: current.paused,
             patience: Duration::from_secs_f64(self.config.camera.reconnect_s),
             record: folder.clone().map(|folder| Record {
                 folder,

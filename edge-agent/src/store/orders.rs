@@ -7,6 +7,10 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 pub(crate) enum Order {
     /// Begin a session.
     Start,
+    /// Look away for a while.
+    Pause,
+    /// Go on looking.
+    Resume,
     /// End the session that goes on.
     Stop,
     /// Remember this moment.
@@ -17,6 +21,8 @@ impl Order {
     fn as_str(self) -> &'static str {
         match self {
             Self::Start => "start",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
             Self::Stop => "stop",
             Self::Mark => "mark",
         }
@@ -25,6 +31,8 @@ impl Order {
     fn parse(text: &str) -> Self {
         match text {
             "start" => Self::Start,
+            "pause" => Self::Pause,
+            "resume" => Self::Resume,
             "stop" => Self::Stop,
             _ => Self::Mark,
         }

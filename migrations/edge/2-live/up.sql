@@ -17,8 +17,7 @@ CREATE INDEX footage_of_session ON footage (session_id, start_s);
 -- What a person asks of the program that runs: answered in the same row.
 CREATE TABLE orders (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
-    -- start, stop or mark
-    what       TEXT NOT NULL CHECK (what IN ('start', 'stop', 'mark')),
+    what       TEXT NOT NULL CHECK (what IN ('start', 'pause', 'resume', 'stop', 'mark')),
     -- number of the camera, from 1; all of them without it
     camera     INTEGER,
     -- facts or a note, JSON

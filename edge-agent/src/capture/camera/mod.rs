@@ -49,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) stall: Duration,
     /// Longest wait between two attempts to connect.
     pub(crate) patience: Duration,
+    /// While this is set, it is neither looked at nor recorded.
+    pub(crate) paused: Arc<AtomicBool>,
     /// Where the recording goes, if there is to be one.
     pub(crate) record: Option<Record>,
 }
@@ -90,7 +92,7 @@ pub(crate) enum Seen {
         from_s: f64,
         /// To here, seconds.
         until_s: f64,
-        /// Why it was gone.
+        /// Why it was gone, one sentence.
         why: String,
     },
     /// A piece of the recording is closed.
@@ -205,7 +207,20 @@ impl Camera {
             self.owed.push_back(Seen::End);
             return self.owed.pop_front().unwrap_or(Seen::End);
         }
+        let paused = self.settings.paused.load(Ordering::Relaxed);
         match std::mem::replace(&mut self.state, State::Ended) {
+            State::On(on) if paused => self.leave(on, "the session was paused by hand"),
+            State::On(on) if self.is_full() && on.wire.records() => {
+                self.leave(on, "the connection was made anew to go on without a recording: the disk is full")
+            }
+            State::On(on) if self.settings.record.is_some() && !self.is_full() && !on.wire.records() => {
+                self.leave(on, "the connection was made anew to go on with the recording: there is room again")
+            }
+            State::Off(_) if paused => {
+                self.state = State::Off(Instant::now());
+                stop::rest(&self.over, PULL);
+                Seen::Nothing
+            }
             State::Ended => Seen::End,
             State::Off(when) => self.wait_to_connect(when),
             State::On(on) => self.listen(on),
@@ -237,7 +252,7 @@ impl Camera {
                 self.state = State::On(Box::new(on));
                 Seen::Nothing
             }
-            Err(error) => self.gone(error.why),
+            Err(error) => self.gone(&error.why),
         }
     }
 
@@ -250,11 +265,6 @@ impl Camera {
                 Word::Broken(why) => over = Some(Some(why)),
                 Word::End => over = Some(None),
             }
-        }
-        if over.is_none() && self.settings.record.is_some() && on.wire.records() == self.is_full() {
-            let why =
-                if self.is_full() { "the disk is full: it is seen and not recorded" } else { "there is room again" };
-            over = Some(Some(why.to_owned()));
         }
         let seen = match sample {
             Some(sample) => match self.frame(&mut on, &sample) {
@@ -288,11 +298,21 @@ impl Camera {
                 }
                 self.state = State::On(on);
                 self.hang_up(false);
-                let gone = self.gone(why.unwrap_or_else(|| "it ended the stream".to_owned()));
+                let gone = self.gone(why.as_deref().unwrap_or("it ended the stream"));
                 self.owed.push_back(gone);
             }
         }
         seen.or_else(|| self.owed.pop_front()).unwrap_or(Seen::Nothing)
+    }
+
+    /// Ends a connection in good order; a sentence says why. The next one is made at once.
+    fn leave(&mut self, on: Box<On>, why: &str) -> Seen {
+        self.state = State::On(on);
+        self.hang_up(true);
+        self.state = State::Off(Instant::now());
+        let seen = self.lose(why.to_owned());
+        self.owed.push_back(seen);
+        self.owed.pop_front().unwrap_or(Seen::Nothing)
     }
 
     /// Ends the connection. `close` waits for the recorder; one that broke is closed by the pipeline's end alone.
@@ -307,9 +327,14 @@ impl Camera {
         }
     }
 
-    /// Notes that there is no picture, and when to try again.
-    fn gone(&mut self, why: String) -> Seen {
+    /// Notes that there is no picture, and when to try again; half a sentence says why.
+    fn gone(&mut self, why: &str) -> Seen {
         self.state = State::Off(Instant::now() + self.backoff.next_delay());
+        self.lose(format!("the camera was gone: {why}"))
+    }
+
+    /// Notes that there is no picture; a sentence says why.
+    fn lose(&mut self, why: String) -> Seen {
         let first = self.lost.is_none();
         self.health.gone = Some(why.clone());
         if first {
