@@ -104,3 +104,59 @@ fn evict(store: &Store, piece: &Candidate) -> Result<(), StoreError> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::camera::Piece;
+    use crate::store::{Opening, sessions};
+    use std::path::{Path, PathBuf};
+
+    const NOTHING: Budget = Budget { most: 0, free: 0 };
+
+    /// A store with one piece of video of a session that has ended and in which nothing was found.
+    fn with_a_piece(dir: &Path) -> (Store, PathBuf) {
+        let store = Store::open(dir, None, Opening::Start).expect("opened");
+        let session = RecordId(Uuid::now_v7());
+        let root = store.media().root().to_path_buf();
+        let file = root.join("video").join(session.to_string()).join("00001.mp4");
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+        std::fs::write(&file, "a piece").expect("written");
+        let piece = Piece { file: file.clone(), start_s: 0.0, end_s: 10.0, size: 7 };
+        let begin = move |tx: &rusqlite::Transaction<'_>| {
+            sessions::begin(tx, session, "test:ball", None, 1)?;
+            let (status, looked_with) = (sessions::Status::Closed, String::new());
+            sessions::end(tx, session, &sessions::Ended { status, pauses: 0, defects: 0, looked_with }, 2)?;
+            footage::add(tx, &root, session, &piece)
+        };
+        store.write_blocking("begin", begin).expect("written");
+        (store, file)
+    }
+
+    fn gaps(store: &Store) -> i64 {
+        let sql = "SELECT count(*) FROM records WHERE kind = 'gap'";
+        store.read_blocking("count", |db| db.query_row(sql, [], |row| row.get(0))).expect("read")
+    }
+
+    #[test]
+    fn what_goes_leaves_a_gap() {
+        let dir = tempfile::tempdir().expect("dir");
+        let (store, file) = with_a_piece(dir.path());
+        assert!(make_room(&store, Budget { most: 7, free: 0 }).expect("looked"), "it fits");
+        assert!(file.exists() && gaps(&store) == 0);
+        assert!(make_room(&store, NOTHING).expect("made"));
+        assert!(!file.exists() && gaps(&store) == 1);
+        assert!(!file.parent().expect("a folder").exists(), "an empty folder goes too");
+    }
+
+    #[test]
+    fn in_another_stores_folder_nothing_is_deleted() {
+        let dir = tempfile::tempdir().expect("dir");
+        let (store, file) = with_a_piece(dir.path());
+        drop(store);
+        std::fs::write(dir.path().join("media/.store-id"), Uuid::now_v7().to_string()).expect("written");
+        let store = Store::open(dir.path(), None, Opening::Start).expect("opened");
+        assert!(!make_room(&store, NOTHING).expect("looked"), "there is no room to be had");
+        assert!(file.exists() && gaps(&store) == 0);
+    }
+}
