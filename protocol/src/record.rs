@@ -19,13 +19,7 @@ impl RecordId {
     ///
     /// `distinction` tells apart things that start together, such as two defects in one picture.
     pub fn derived(content: &Digest, kind: &RecordKind, start_ms: i64, distinction: &str) -> Self {
-        let mut hasher = Sha256::new();
-        hasher.update(content.as_bytes());
-        hasher.update(kind.as_str().as_bytes());
-        hasher.update([0]);
-        hasher.update(start_ms.to_be_bytes());
-        hasher.update(distinction.as_bytes());
-        let hash: [u8; 32] = hasher.finalize().into();
+        let hash = fingerprint(content.as_bytes(), kind, start_ms, distinction);
         let mut bytes = [0u8; 16];
         bytes.copy_from_slice(&hash[..16]);
         Self(Builder::from_custom_bytes(bytes).into_uuid())
@@ -36,18 +30,23 @@ impl RecordId {
     ///
     /// `began_ms` is the Unix time of the session's first frame.
     pub fn live(session: Self, began_ms: i64, kind: &RecordKind, start_ms: i64, distinction: &str) -> Self {
-        let mut hasher = Sha256::new();
-        hasher.update(session.0.as_bytes());
-        hasher.update(kind.as_str().as_bytes());
-        hasher.update([0]);
-        hasher.update(start_ms.to_be_bytes());
-        hasher.update(distinction.as_bytes());
-        let hash: [u8; 32] = hasher.finalize().into();
+        let hash = fingerprint(session.0.as_bytes(), kind, start_ms, distinction);
         let mut chance = [0u8; 10];
         chance.copy_from_slice(&hash[..10]);
         let millis = u64::try_from(began_ms.saturating_add(start_ms)).unwrap_or(0);
         Self(Builder::from_unix_timestamp_millis(millis, &chance).into_uuid())
     }
+}
+
+/// What tells things apart that were found in one place: SHA-256 over all four.
+fn fingerprint(place: &[u8], kind: &RecordKind, start_ms: i64, distinction: &str) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    hasher.update(place);
+    hasher.update(kind.as_str().as_bytes());
+    hasher.update([0]);
+    hasher.update(start_ms.to_be_bytes());
+    hasher.update(distinction.as_bytes());
+    hasher.finalize().into()
 }
 
 impl fmt::Display for RecordId {
@@ -164,6 +163,19 @@ pub struct Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn live_ids_stay_carry_their_time_and_are_distinct() {
+        let session = RecordId(Uuid::from_u128(7));
+        let id =
+            |start_ms: i64, what: &str| RecordId::live(session, 1_795_000_000_000, &RecordKind::Defect, start_ms, what);
+        assert_eq!(id(1500, "a"), id(1500, "a"));
+        assert!(id(1500, "a") != id(1500, "b") && id(1500, "a") != id(1501, "a"));
+        let one = id(1500, "a").0;
+        assert_eq!(one.get_version_num(), 7);
+        assert_eq!(one.get_timestamp().map(|time| time.to_unix()), Some((1_795_000_001, 500_000_000)));
+        assert_ne!(id(-9_000_000_000_000, "a").0.get_version_num(), 8, "before 1970 it is an id all the same");
+    }
 
     #[test]
     fn derived_ids_are_stable_and_distinct() {
