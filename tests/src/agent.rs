@@ -125,6 +125,14 @@ impl AgentSetup {
         agent
     }
 
+    /// A number that a query on the agent's database gives.
+    ///
+    /// # Panics
+    /// When it gives none.
+    pub fn count(&self, sql: &str) -> i64 {
+        self.database().query_row(sql, [], |row| row.get(0)).expect("a count")
+    }
+
     /// The agent's database, for reading. Works beside a running agent.
     pub fn database(&self) -> Connection {
         let path = self.data_dir.join("agent.db");

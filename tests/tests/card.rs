@@ -3,6 +3,7 @@
 #![cfg(unix)]
 
 use fieldeye_tests::agent::{Agent, AgentSetup};
+use fieldeye_tests::inspect::clip;
 use fieldeye_tests::running::{HubSetup, until};
 use fieldeye_tests::workspace;
 use serde_json::{Value, json};
@@ -12,10 +13,6 @@ use tempfile::TempDir;
 
 /// A test fails when something takes longer than this.
 const PATIENT: Duration = Duration::from_secs(90);
-
-fn clip(name: &str) -> PathBuf {
-    workspace::root().join("tests/clips").join(name)
-}
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("UTF-8")

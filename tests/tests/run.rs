@@ -3,25 +3,17 @@
 #![cfg(unix)]
 
 use fieldeye_tests::agent::AgentSetup;
+use fieldeye_tests::inspect::clip;
 use fieldeye_tests::running::until;
-use fieldeye_tests::workspace;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// A test fails when something takes longer than this.
 const PATIENT: Duration = Duration::from_secs(60);
 
-fn clip(name: &str) -> PathBuf {
-    workspace::root().join("tests/clips").join(name)
-}
-
-fn count(agent: &AgentSetup, sql: &str) -> i64 {
-    agent.database().query_row(sql, [], |row| row.get(0)).expect("a count")
-}
-
 async fn until_there_are(agent: &AgentSetup, wanted: i64, sql: &str) {
     let what = format!("{wanted} of: {sql}");
-    until(&what, PATIENT, || async { (count(agent, sql) == wanted).then_some(()) }).await;
+    until(&what, PATIENT, || async { (agent.count(sql) == wanted).then_some(()) }).await;
 }
 
 /// Copies a clip in two parts, as a slow card does: the file has its name before it has its content.
@@ -52,18 +44,18 @@ async fn files_are_taken_as_they_come_and_each_content_once() {
     let finished = "SELECT count(*) FROM jobs WHERE state IN ('done', 'known', 'unreadable')";
     until_there_are(&agent, 4, finished).await;
     for (state, wanted) in [("done", 2), ("known", 1), ("unreadable", 1)] {
-        assert_eq!(count(&agent, &format!("SELECT count(*) FROM jobs WHERE state = '{state}'")), wanted, "{state}");
+        assert_eq!(agent.count(&format!("SELECT count(*) FROM jobs WHERE state = '{state}'")), wanted, "{state}");
     }
     let facts = "SELECT count(*) FROM records WHERE kind = 'session' AND body LIKE '%train-3%'";
-    assert_eq!(count(&agent, facts), 2);
+    assert_eq!(agent.count(facts), 2);
     let (status, took) = running.stop().await;
     assert!(status.success() && took < Duration::from_secs(5), "{status} after {took:?}");
 
     // At the next start nothing is new.
-    let records = count(&agent, "SELECT count(*) FROM records");
+    let records = agent.count("SELECT count(*) FROM records");
     let running = agent.start(&sources).await;
     until_there_are(&agent, 6, "SELECT count(*) FROM jobs WHERE state IN ('done', 'known')").await;
-    assert_eq!(count(&agent, "SELECT count(*) FROM records"), records);
+    assert_eq!(agent.count("SELECT count(*) FROM records"), records);
     let log = std::fs::read_to_string(data.join("logs/agent.log")).expect("there is a log");
     assert!(log.contains("started") && log.contains("a source can't be read"), "{log}");
     drop(running);

@@ -1,5 +1,6 @@
-//! `fieldeye-agent why [SESSION|TIME]`: why something is missing or late, of a session, of a moment ([`moment`]) or of all. What was not looked at, what was lost, what the hub
-//! rejected, what still waits for it, and files that gave no session at all. Works beside a running program.
+//! `fieldeye-agent why [SESSION|TIME]`: why something is missing or late, of all, of one session or of one moment
+//! ([`moment`]). What was not looked at, what was lost, what the hub rejected, what still waits for it, and files that gave
+//! no session at all. Works beside a running program.
 
 mod moment;
 

@@ -1,5 +1,6 @@
 //! What the tests of the store and of those who use it share.
 
+use crate::store::jobs::{Job, JobState, Origin};
 use crate::store::records::Draft;
 use fieldeye_protocol::record::{At, Parents, RecordId, RecordKind};
 use rusqlite::{Connection, Transaction};
@@ -23,6 +24,23 @@ pub(crate) fn write<R>(db: &mut Connection, work: impl FnOnce(&Transaction<'_>) 
     let value = work(&tx).expect("done");
     tx.commit().expect("committed");
     value
+}
+
+/// A job of a person, on a card.
+pub(crate) fn job(id: i64, state: JobState, progress: f64) -> Job {
+    Job {
+        id,
+        path: format!("/card/{id}.mp4"),
+        facts: "{}".into(),
+        origin: Origin::Person,
+        state,
+        source_sha256: None,
+        session_id: None,
+        pauses: 0,
+        defects: 0,
+        message: None,
+        progress,
+    }
 }
 
 /// A moment.

@@ -86,23 +86,12 @@ impl Drop for Bar {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::jobs::{JobState, Origin};
+    use crate::store::jobs::JobState;
+    use crate::store::testing;
 
     #[test]
     fn a_person_reads_which_file_and_how_long_it_still_takes() {
-        let job = |id: i64, state: JobState| Job {
-            id,
-            path: format!("/media/card/DCIM/{id}.mp4"),
-            facts: "{}".into(),
-            origin: Origin::Person,
-            state,
-            source_sha256: None,
-            session_id: None,
-            pauses: 0,
-            defects: 0,
-            message: None,
-            progress: 0.5,
-        };
+        let job = |id: i64, state: JobState| testing::job(id, state, 0.5);
         let (jobs, other) = ([job(1, JobState::Done), job(2, JobState::Running)], job(9, JobState::Running));
         let bar = Bar::new(Work::new([(1, 10), (2, 10)]), 2);
         let left = Some(Duration::from_secs(150));

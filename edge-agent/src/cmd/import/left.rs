@@ -68,23 +68,7 @@ pub(super) fn told(left: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::jobs::Origin;
-
-    fn job(id: i64, state: JobState, progress: f64) -> Job {
-        Job {
-            id,
-            path: format!("/card/{id}.mp4"),
-            facts: "{}".into(),
-            origin: Origin::Person,
-            state,
-            source_sha256: None,
-            session_id: None,
-            pauses: 0,
-            defects: 0,
-            message: None,
-            progress,
-        }
-    }
+    use crate::store::testing::job;
 
     #[test]
     fn a_large_file_takes_longer_than_a_small_one() {

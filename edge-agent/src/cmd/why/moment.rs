@@ -2,7 +2,7 @@
 
 use crate::store::{records, sessions};
 use fieldeye_protocol::body::GapBody;
-use jiff::civil::{Date, DateTime, Time};
+use jiff::civil::{DateTime, Time};
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
@@ -50,15 +50,15 @@ pub(super) fn parse(text: &str, now: Timestamp) -> Option<Timestamp> {
         return Some(time);
     }
     let utc = |time: DateTime| Offset::UTC.to_timestamp(time).ok();
-    // A bare date is a session's id begun, or nothing that can be asked.
-    if text.parse::<Date>().is_ok() && !text.contains(':') {
+    // Without a colon it is an id begun, or a bare date, which is no moment.
+    if !text.contains(':') {
         return None;
     }
     if let Ok(time) = text.parse::<DateTime>() {
         return utc(time);
     }
     let today = Offset::UTC.to_datetime(now).date();
-    let time: Time = text.parse().ok().filter(|_| text.contains(':'))?;
+    let time: Time = text.parse().ok()?;
     let time = utc(today.to_datetime(time))?;
     if time > now { time.checked_sub(SignedDuration::from_hours(24)).ok() } else { Some(time) }
 }
