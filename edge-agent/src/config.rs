@@ -1,7 +1,6 @@
 //! `agent.toml`: its keys, their defaults and what makes a value acceptable.
 
 use crate::capture::camera::Transport;
-use crate::live::Budget;
 use fieldeye_base::config::{Scheme, comma_list};
 use fieldeye_base::exit::Failure;
 use fieldeye_protocol::blob::CHUNK_BYTES;
@@ -107,13 +106,6 @@ impl Start {
     /// Whether nobody needs to say anything.
     pub(crate) fn is_by_itself(self) -> bool {
         self == Self::Source
-    }
-}
-
-impl CameraSection {
-    /// What recordings may take.
-    pub(crate) fn budget(&self) -> Budget {
-        Budget { most: self.budget_mb.saturating_mul(1_000_000), free: self.free_mb.saturating_mul(1_000_000) }
     }
 }
 

@@ -43,6 +43,18 @@ impl NetworkCamera {
         ))
     }
 
+    /// Draws so many small pictures, then larger ones.
+    pub fn changing(pictures: u32) -> Self {
+        let drawn = |size: &str, more: &str| {
+            format!(
+                "videotestsrc is-live=true pattern=ball {more} ! video/x-raw,format=I420,{size},framerate=30/1 ! jpegenc"
+            )
+        };
+        let small = drawn("width=320,height=240", &format!("num-buffers={pictures}"));
+        let large = drawn("width=640,height=480", "");
+        Self::with(format!("( {small} ! concat name=both ! rtpjpegpay name=pay0 pt=26 {large} ! both. )"))
+    }
+
     fn with(launch: String) -> Self {
         gstreamer::init().expect("GStreamer starts");
         let mut camera = Self { port: 0, launch, protected: false, on: None };

@@ -30,13 +30,9 @@ fn bodies(agent: &AgentSetup, kind: &str) -> Vec<Value> {
     texts.iter().map(|text| serde_json::from_str(text).expect("JSON")).collect()
 }
 
-fn count(agent: &AgentSetup, sql: &str) -> i64 {
-    agent.database().query_row(sql, [], |row| row.get(0)).expect("a count")
-}
-
 async fn until_there_are(agent: &AgentSetup, wanted: i64, sql: &str) {
     let what = format!("{wanted} of: {sql}");
-    until(&what, PATIENT, || async { (count(agent, sql) >= wanted).then_some(()) }).await;
+    until(&what, PATIENT, || async { (agent.count(sql) >= wanted).then_some(()) }).await;
 }
 
 async fn camera_says(agent: &AgentSetup, what: &str, is: impl Fn(&Value) -> bool) -> Value {
@@ -99,7 +95,7 @@ async fn what_is_seen_live_is_what_is_seen_in_the_file() {
         (recorded - inspection["duration_s"].as_f64().expect("a length")).abs() < 0.2,
         "{recorded} s were recorded"
     );
-    let ids = count(&agent, "SELECT count(*) FROM records WHERE substr(id, 15, 1) <> '7'");
+    let ids = agent.count("SELECT count(*) FROM records WHERE substr(id, 15, 1) <> '7'");
     assert_eq!(ids, 0, "live records carry ids of version 7");
 }
 
@@ -133,7 +129,7 @@ async fn a_camera_that_goes_and_comes_back_leaves_a_gap_and_no_secret() {
     let missing = gap["end_s"].as_f64().expect("a time") - gap["start_s"].as_f64().expect("a time");
     assert_eq!(gap["what"], "not_recorded");
     assert!(missing > 1.5 && missing < 15.0, "{gap}");
-    assert_eq!(count(&agent, "SELECT count(*) FROM sessions"), 1, "the session goes on");
+    assert_eq!(agent.count("SELECT count(*) FROM sessions"), 1, "the session goes on");
     let why = agent.run(&["why"]).await;
     assert!(why.out.contains("the camera was gone"), "{why:?}");
     // It is gone again, and does not come back before the end.
@@ -190,6 +186,22 @@ async fn a_camera_that_is_connected_to_again_and_again_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn a_camera_that_changes_its_picture_is_connected_to_anew_and_all_of_its_video_is_known() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let camera = NetworkCamera::changing(90);
+    let agent = agent(dir.path());
+    let running = agent.start(&[&camera.address()]).await;
+    until_there_are(&agent, 1, "SELECT count(*) FROM records WHERE kind = 'gap'").await;
+    let gap = &bodies(&agent, "gap")[0];
+    assert!(gap["reason"].as_str().is_some_and(|why| why.contains("changed its picture")), "{gap}");
+    assert_eq!(agent.run(&["session", "stop"]).await.code, Some(0));
+    until_there_are(&agent, 1, "SELECT count(*) FROM sessions WHERE status = 'closed'").await;
+    end(running).await;
+    let known = agent.count("SELECT count(*) FROM footage");
+    assert_eq!(pieces(&agent).len() as i64, known, "a piece that broke off with the camera is known, too");
+}
+
+#[tokio::test]
 async fn a_killed_program_loses_at_most_a_fragment_and_its_session_ends_where_it_was() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let agent = agent(dir.path()).variable("FIELDEYE_AGENT_CAMERA__PIECE_S", "60");
@@ -207,7 +219,7 @@ async fn a_killed_program_loses_at_most_a_fragment_and_its_session_ends_where_it
     until_there_are(&agent, 1, "SELECT count(*) FROM sessions WHERE status = 'interrupted'").await;
     assert_eq!(bodies(&agent, "session")[0]["status"], "interrupted");
     assert_eq!(bodies(&agent, "gap")[0]["reason"], "the program or the device ended without notice");
-    assert_eq!(count(&agent, "SELECT count(*) FROM footage"), 1, "the piece that was open is known");
+    assert_eq!(agent.count("SELECT count(*) FROM footage"), 1, "the piece that was open is known");
     end(running).await;
 }
 
@@ -224,7 +236,7 @@ async fn a_technician_starts_marks_and_stops() {
         let refused = agent.run(&["session", order]).await;
         assert!(refused.code == Some(1) && refused.err.contains("no session goes on"), "{refused:?}");
     }
-    assert_eq!(count(&agent, "SELECT count(*) FROM sessions"), 0, "nobody has said start");
+    assert_eq!(agent.count("SELECT count(*) FROM sessions"), 0, "nobody has said start");
     let started = agent.run(&["session", "start", "--technician", "t-9", "--vehicle", "train-3"]).await;
     assert_eq!(started.code, Some(0), "{started:?}");
     until_there_are(&agent, 1, "SELECT count(*) FROM sessions WHERE reached_s > 1").await;
@@ -271,10 +283,10 @@ async fn on_a_full_disk_what_shows_nothing_goes_and_what_was_found_stays() {
         let sql = format!(
             "SELECT count(*) FROM footage f JOIN sessions s ON s.id = f.session_id WHERE s.source LIKE '%{name}'"
         );
-        count(&agent, &sql)
+        agent.count(&sql)
     };
     assert_eq!((of("restless.mp4"), of("index-first.mp4")), (0, 1), "what was held stays");
-    let known = count(&agent, "SELECT count(*) FROM footage");
+    let known = agent.count("SELECT count(*) FROM footage");
     assert_eq!(
         pieces(&agent).len(),
         usize::try_from(known).expect("a few"),

@@ -8,7 +8,7 @@ use super::source::{Coming, Source};
 use super::things::Things;
 use super::{Look, LookError, What};
 use crate::capture::Frame;
-use crate::capture::camera::Health;
+use crate::capture::camera::Absence;
 use crate::skim::Since;
 use fieldeye_base::stop::Stop;
 use fieldeye_protocol::record::RecordKind;
@@ -85,7 +85,6 @@ struct Pass<'a, 'scope, E> {
     began: Instant,
     told: Option<Instant>,
     told_health: Option<Instant>,
-    health: Option<Health>,
 }
 
 impl<'a, 'scope, E> Pass<'a, 'scope, E> {
@@ -113,7 +112,6 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
             began: Instant::now(),
             told: None,
             told_health: None,
-            health: None,
         }
     }
 
@@ -130,22 +128,20 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
                 Ok(Coming::Frame(frame, since)) => {
                     self.frame(&frame, since, source.duration_s())?;
                     source.is_held(self.held);
-                    self.health = source.health();
                 }
                 Ok(Coming::Passed { until_s, blind_s }) => {
                     if let Some(start_s) = blind_s {
-                        let reason =
-                            "its key frames are too far apart to skim it; look at it without --skim".to_owned();
-                        let (start_s, end_s) = (thousandths(start_s), thousandths(until_s));
-                        let what = Missing::Analysis;
-                        self.tell(Finding::Gap { start_s, end_s, what, reason })?;
+                        let reason = "its key frames are too far apart to skim it; look at it without --skim";
+                        self.gap(start_s, until_s, Missing::Analysis, reason)?;
                     }
                     self.passed(until_s, source.behind())?;
                 }
                 Ok(Coming::Gone) => self.unseen()?,
-                Ok(Coming::Missed { from_s, until_s, why }) => self.missed(from_s, until_s, &why)?,
+                Ok(Coming::Missed(Absence { from_s, until_s, why })) => {
+                    self.gap(from_s, until_s, Missing::Recording, &why)?;
+                }
                 Ok(Coming::Piece(piece)) => self.tell(Finding::Recorded(piece))?,
-                Ok(Coming::Nothing) => self.quiet(source.health())?,
+                Ok(Coming::Nothing) => self.quiet()?,
                 Ok(Coming::End) => {
                     self.frames = self.frames.max(source.behind().unwrap_or(0));
                     // The decoder's memory is not needed any more.
@@ -161,6 +157,7 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
                     return Err(LookError::Unreadable { why: error.why, seen });
                 }
             }
+            self.health(&source)?;
         }
     }
 
@@ -179,22 +176,27 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
         Ok(())
     }
 
-    /// The camera was gone; a sentence says why.
-    fn missed(&mut self, from_s: f64, until_s: f64, why: &str) -> Result<(), LookError<E>> {
-        let (start_s, end_s) = (thousandths(from_s), thousandths(until_s));
-        let what = Missing::Recording;
-        self.tell(Finding::Gap { start_s, end_s, what, reason: why.to_owned() })
+    /// A span is missing; a sentence says why.
+    fn gap(&mut self, start_s: f64, end_s: f64, what: Missing, reason: &str) -> Result<(), LookError<E>> {
+        let (start_s, end_s) = (thousandths(start_s), thousandths(end_s));
+        self.tell(Finding::Gap { start_s, end_s, what, reason: reason.to_owned() })
     }
 
     /// Nothing came for a moment: what is under way at the detector is taken, for nothing else would push it out.
-    fn quiet(&mut self, health: Option<Health>) -> Result<(), LookError<E>> {
+    fn quiet(&mut self) -> Result<(), LookError<E>> {
         while let Some(answer) = self.bench.take()? {
             self.answer(&answer)?;
         }
-        match health.filter(|_| self.told_health.is_none_or(|told| told.elapsed() >= PROGRESS)) {
+        Ok(())
+    }
+
+    /// Tells how a camera is doing, now and then.
+    fn health(&mut self, source: &Source) -> Result<(), LookError<E>> {
+        let due = self.told_health.is_none_or(|told| told.elapsed() >= PROGRESS);
+        match source.health().filter(|_| due) {
             Some(health) => {
                 self.told_health = Some(Instant::now());
-                self.tell(Finding::Health(health))
+                self.tell(Finding::Health(health.clone()))
             }
             None => Ok(()),
         }
@@ -216,9 +218,8 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
         let step_s = if self.newest_s.is_finite() { frame.pts_s - self.newest_s } else { 0.0 };
         let slow_s = SLOW_S.max(3.0 * frame.length_s.unwrap_or(0.0));
         if since == Since::Nothing && step_s > slow_s && matches!(self.look.what, What::Camera(..)) {
-            let (start_s, end_s) = (thousandths(self.newest_s), thousandths(frame.pts_s));
-            let reason = "the analysis was too slow for the camera; the recording has it".to_owned();
-            self.tell(Finding::Gap { start_s, end_s, what: Missing::Analysis, reason })?;
+            let reason = "the analysis was too slow for the camera; the recording has it";
+            self.gap(self.newest_s, frame.pts_s, Missing::Analysis, reason)?;
         }
         self.newest_s = frame.pts_s;
         self.end_s = frame.pts_s + frame.length_s.unwrap_or(step_s);
@@ -338,9 +339,7 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
 
     fn tell_blind(&mut self) -> Result<(), LookError<E>> {
         match self.blind.take() {
-            Some((start_s, end_s, reason)) => {
-                self.tell(Finding::Gap { start_s, end_s, what: Missing::Analysis, reason })
-            }
+            Some((start_s, end_s, reason)) => self.gap(start_s, end_s, Missing::Analysis, &reason),
             None => Ok(()),
         }
     }
@@ -354,10 +353,6 @@ impl<'a, 'scope, E> Pass<'a, 'scope, E> {
 
     fn progress(&mut self) -> Result<(), LookError<E>> {
         self.told = Some(Instant::now());
-        if let Some(health) = self.health.take() {
-            self.told_health = Some(Instant::now());
-            self.tell(Finding::Health(health))?;
-        }
         self.tell(Finding::Progress { position_s: thousandths(self.end_s), frames: self.frames })
     }
 

@@ -2,7 +2,7 @@
 
 use super::What;
 use super::files::Files;
-use crate::capture::camera::{Camera, Health, Piece, Seen};
+use crate::capture::camera::{Absence, Camera, Health, Piece, Seen};
 use crate::capture::{Frame, Unreadable};
 use crate::skim::{self, Since};
 use fieldeye_base::stop::Stop;
@@ -21,15 +21,8 @@ pub(super) enum Coming {
     },
     /// The camera is gone.
     Gone,
-    /// The camera is back; it was gone for this span.
-    Missed {
-        /// Start, seconds.
-        from_s: f64,
-        /// End, seconds.
-        until_s: f64,
-        /// Why, one sentence.
-        why: String,
-    },
+    /// The camera is back.
+    Missed(Absence),
     /// A piece of the recording is closed.
     Piece(Piece),
     /// A camera gave nothing for a moment.
@@ -87,7 +80,7 @@ impl Source {
                     *unseen = true;
                     Coming::Gone
                 }
-                Seen::Back { from_s, until_s, why } => Coming::Missed { from_s, until_s, why },
+                Seen::Back(absence) => Coming::Missed(absence),
                 Seen::Piece(piece) => Coming::Piece(piece),
                 Seen::Nothing => Coming::Nothing,
                 Seen::End => Coming::End,
@@ -103,7 +96,7 @@ impl Source {
     }
 
     /// How the camera is doing, if it is one.
-    pub(super) fn health(&self) -> Option<Health> {
+    pub(super) fn health(&self) -> Option<&Health> {
         match self {
             Self::Live { camera, .. } => Some(camera.health()),
             Self::Files(_) => None,

@@ -5,10 +5,8 @@ use crate::store::outbox::Lane;
 use crate::store::records::{self, Draft};
 use crate::store::sessions::{self, Ended, LeftOpen, Status};
 use crate::store::{Store, StoreError, footage};
-use fieldeye_protocol::body::GapBody;
-use fieldeye_protocol::record::{Parents, RecordId, RecordKind};
+use fieldeye_protocol::record::{Parents, RecordKind};
 use serde_json::json;
-use uuid::Uuid;
 
 /// Why such a session ended.
 const REASON: &str = "the program or the device ended without notice";
@@ -33,18 +31,11 @@ fn end(store: &Store, left: &LeftOpen) -> Result<(), StoreError> {
         let known = footage::end_of(tx, id)?;
         // The newest piece was not closed; fragments make it readable all the same.
         for file in files.into_iter().filter(|file| !known.files.contains(file.strip_prefix(&root).unwrap_or(file))) {
-            let size = std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
-            let piece = Piece { file, start_s: known.end_s, end_s: reached_s.max(known.end_s), size };
+            let piece = Piece::of(file, known.end_s, reached_s.max(known.end_s));
             footage::add(tx, &root, id, &piece)?;
         }
-        let parents = Parents { session: Some(id), frame: None };
-        let gap = GapBody {
-            start_s: reached_s,
-            end_s: reached_s,
-            what: "not_recorded".to_owned(),
-            reason: REASON.to_owned(),
-        };
-        records::put(tx, &Draft::new(RecordId(Uuid::now_v7()), RecordKind::Gap, parents, &gap), &at, Lane::Backlog)?;
+        let gap = super::gap(id, [reached_s, reached_s], "not_recorded", REASON);
+        records::put(tx, &gap, &at, Lane::Backlog)?;
         if let Some(mut body) = records::body(tx, &id.to_string())? {
             body["status"] = json!("interrupted");
             body["duration_s"] = json!(reached_s);
@@ -63,6 +54,8 @@ mod tests {
     use super::*;
     use crate::store::Opening;
     use fieldeye_protocol::body::SessionBody;
+    use fieldeye_protocol::record::RecordId;
+    use uuid::Uuid;
 
     #[test]
     fn what_was_left_open_ends_where_it_was_once() {

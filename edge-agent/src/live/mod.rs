@@ -14,15 +14,19 @@ mod shift;
 
 use crate::capture::camera::{Address, Credentials};
 use crate::config::Config;
+use crate::store::records::Draft;
 use crate::store::{Store, StoreError};
 use fieldeye_base::exit::Failure;
 use fieldeye_base::stop::{self, Stop};
+use fieldeye_protocol::body::GapBody;
+use fieldeye_protocol::record::{Parents, RecordId, RecordKind};
 use post::Post;
+use room::Budget;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use uuid::Uuid;
 
-pub(crate) use room::Budget;
 pub(crate) use shift::health_key;
 
 /// The cameras of this program at work.
@@ -92,9 +96,16 @@ pub(crate) fn start(
     }
     let (its_store, its_stop, its_post) = (store.clone(), stop.clone(), Arc::clone(&post));
     spawn("orders".to_owned(), Box::new(move || orders::serve(&its_store, &its_post, &its_stop)));
-    let (its_store, its_stop, budget) = (store.clone(), stop.clone(), config.camera.budget());
+    let (its_store, its_stop, budget) = (store.clone(), stop.clone(), Budget::from(&config.camera));
     spawn("room".to_owned(), Box::new(move || room::keep(&its_store, &post, budget, &its_stop)));
     Ok(Running { threads })
+}
+
+/// A gap of a live session over a span in seconds from its first frame.
+fn gap(session: RecordId, [start_s, end_s]: [f64; 2], what: &str, reason: &str) -> Draft {
+    let parents = Parents { session: Some(session), frame: None };
+    let body = GapBody { start_s, end_s, what: what.to_owned(), reason: reason.to_owned() };
+    Draft::new(RecordId(Uuid::now_v7()), RecordKind::Gap, parents, &body)
 }
 
 impl Running {

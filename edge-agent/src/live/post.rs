@@ -64,13 +64,14 @@ impl Post {
         true
     }
 
-    /// Begins the session that is wanted, if one is.
-    pub(super) fn begin(&self, camera: usize, session: RecordId, over: &Stop) -> Option<Facts> {
+    /// Begins the session that is wanted, if one is; gives what was said about it.
+    pub(super) fn begin(&self, camera: usize, session: RecordId, over: &Stop) -> Option<(Facts, Current)> {
         let mut place = self.place(camera);
         let facts = place.wanted.take()?;
-        place.current =
-            Some(Current { session, over: over.clone(), position_s: None, paused: Arc::default(), reason: None });
-        Some(facts)
+        let (over, paused) = (over.clone(), Arc::default());
+        let current = Current { session, over, position_s: None, paused, reason: None };
+        place.current = Some(current.clone());
+        Some((facts, current))
     }
 
     /// Notes how far the session is.
@@ -127,11 +128,11 @@ mod tests {
     fn a_session_is_wanted_goes_on_and_ends() {
         let post = Post::new(2, false);
         let (id, over) = (RecordId(Uuid::now_v7()), Stop::new());
-        assert_eq!(post.begin(1, id, &over), None, "nobody wants one");
+        assert!(post.begin(1, id, &over).is_none(), "nobody wants one");
         let facts = Facts { technician_id: Some("t-1".into()), ..Facts::default() };
         assert!(post.want(1, facts.clone()));
-        assert_eq!(post.begin(2, id, &over), None, "of the other camera");
-        assert_eq!(post.begin(1, id, &over), Some(facts));
+        assert!(post.begin(2, id, &over).is_none(), "of the other camera");
+        assert_eq!(post.begin(1, id, &over).map(|(said, current)| (said, current.session)), Some((facts, id)));
         assert!(!post.want(1, Facts::default()), "one at a time");
         post.reached(1, 2.5);
         assert!(post.pause(1, false).is_none(), "it goes on already");

@@ -2,16 +2,14 @@
 //! What was found and its pictures never go. With nothing left that may go, recording stops, and says so.
 
 use super::post::Post;
+use crate::config::CameraSection;
 use crate::store::footage::{self, Candidate};
 use crate::store::outbox::Lane;
-use crate::store::records::{self, Draft};
+use crate::store::records;
 use crate::store::{Store, StoreError};
 use fieldeye_base::disk;
 use fieldeye_base::stop::{self, Stop};
-use fieldeye_protocol::body::GapBody;
-use fieldeye_protocol::record::{Parents, RecordId, RecordKind};
 use std::time::Duration;
-use uuid::Uuid;
 
 /// How often it looks.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -22,11 +20,18 @@ const SOME_MORE: u64 = 16 << 20;
 
 /// What recordings may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Budget {
+pub(super) struct Budget {
     /// Most bytes of all recordings.
-    pub(crate) most: u64,
+    pub(super) most: u64,
     /// Bytes that must stay free on the disk; on a small disk an eighth of it.
-    pub(crate) free: u64,
+    pub(super) free: u64,
+}
+
+impl From<&CameraSection> for Budget {
+    fn from(section: &CameraSection) -> Self {
+        let bytes = |megabytes: u64| megabytes.saturating_mul(1_000_000);
+        Self { most: bytes(section.budget_mb), free: bytes(section.free_mb) }
+    }
 }
 
 /// Keeps room until the program stops.
@@ -79,14 +84,8 @@ fn evict(store: &Store, piece: &Candidate) -> Result<(), StoreError> {
     let path = store.media().root().join(&piece.path);
     tracing::info!(path = %path.display(), size = piece.size, "a recording makes room");
     // First the word, then the deed: a gap that is not there yet is worse than none.
-    let gap = GapBody {
-        start_s: piece.start_s,
-        end_s: piece.end_s,
-        what: "evicted".to_owned(),
-        reason: "the disk was full, and nothing was held or found in this piece of video".to_owned(),
-    };
-    let parents = Parents { session: Some(piece.session), frame: None };
-    let draft = Draft::new(RecordId(Uuid::now_v7()), RecordKind::Gap, parents, &gap);
+    let reason = "the disk was full, and nothing was held or found in this piece of video";
+    let draft = super::gap(piece.session, [piece.start_s, piece.end_s], "evicted", reason);
     let (at, name) = (store.at(), piece.path.clone());
     store.write_blocking("note an eviction", move |tx| {
         records::put(tx, &draft, &at, Lane::Backlog)?;
@@ -110,7 +109,9 @@ mod tests {
     use super::*;
     use crate::capture::camera::Piece;
     use crate::store::{Opening, sessions};
+    use fieldeye_protocol::record::RecordId;
     use std::path::{Path, PathBuf};
+    use uuid::Uuid;
 
     const NOTHING: Budget = Budget { most: 0, free: 0 };
 

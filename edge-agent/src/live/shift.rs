@@ -1,6 +1,6 @@
 //! The thread of one camera: waits until a session is wanted, sees it through, waits again.
 
-use super::post::Post;
+use super::post::{Current, Post};
 use crate::analysis::findings::{Finding, Identity};
 use crate::analysis::{self, Look, LookError, What};
 use crate::capture::camera::{Address, Credentials, Health, Record, Settings};
@@ -50,11 +50,11 @@ impl Shift {
     pub(super) fn work(self) {
         while !self.stop.is_cancelled() {
             let (id, over) = (RecordId(Uuid::now_v7()), self.stop.child_token());
-            let Some(facts) = self.post.begin(self.number, id, &over) else {
+            let Some((facts, current)) = self.post.begin(self.number, id, &over) else {
                 stop::rest(&self.stop, PERIOD);
                 continue;
             };
-            let seen = self.session(id, facts.clone(), over);
+            let seen = self.session(current, facts.clone());
             self.post.ended(self.number);
             if let Err(why) = seen {
                 tracing::error!(camera = self.number, why, "no session");
@@ -67,7 +67,8 @@ impl Shift {
     }
 
     /// Sees a session through. The error is one sentence.
-    fn session(&self, id: RecordId, facts: Facts, over: Stop) -> Result<(), String> {
+    fn session(&self, current: Current, facts: Facts) -> Result<(), String> {
+        let Current { session: id, over, paused, .. } = current;
         let model = model::configured(&self.config).map_err(|failure| failure.to_string())?;
         let rate_hz = self.config.detect.rate_hz;
         let identity = Identity::Live { session: id, began_ms: clock::now_ms() };
@@ -80,14 +81,13 @@ impl Shift {
             model: model.reference.clone(),
             looked_with,
         };
-        let current = self.post.current(self.number).ok_or("the session has ended before it began")?;
         let folder = self.folder(id).map_err(|failure| failure.to_string())?;
         let settings = Settings {
             address: self.address.clone(),
             credentials: self.credentials.clone(),
             transport: self.config.camera.transport,
             stall: Duration::from_secs_f64(self.config.camera.stall_s),
-            paused: current.paused,
+            paused,
             patience: Duration::from_secs_f64(self.config.camera.reconnect_s),
             record: folder.clone().map(|folder| Record {
                 folder,

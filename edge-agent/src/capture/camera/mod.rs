@@ -10,10 +10,11 @@ mod wire;
 pub(crate) use address::{Address, Credentials};
 
 use super::frame::{Format, Frame};
-use super::{SHORTEST_S, running_time, seconds};
+use super::{running_time, seconds};
 use fieldeye_base::backoff::Backoff;
 use fieldeye_base::stop::{self, Stop};
 use gstreamer::Sample;
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -79,6 +80,25 @@ pub(crate) struct Piece {
     pub(crate) size: u64,
 }
 
+impl Piece {
+    /// The piece in a file that is not written to any more.
+    pub(crate) fn of(file: PathBuf, start_s: f64, end_s: f64) -> Self {
+        let size = std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
+        Self { file, start_s, end_s, size }
+    }
+}
+
+/// A span without a picture. Times are seconds from the first frame.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Absence {
+    /// Start.
+    pub(crate) from_s: f64,
+    /// End.
+    pub(crate) until_s: f64,
+    /// Why, one sentence.
+    pub(crate) why: String,
+}
+
 /// What comes from a camera.
 #[derive(Debug)]
 pub(crate) enum Seen {
@@ -87,14 +107,7 @@ pub(crate) enum Seen {
     /// It is gone. Comes once for each time that it is gone.
     Gone,
     /// It is back: its next frame is here. What was between is missing.
-    Back {
-        /// From here, seconds.
-        from_s: f64,
-        /// To here, seconds.
-        until_s: f64,
-        /// Why it was gone, one sentence.
-        why: String,
-    },
+    Back(Absence),
     /// A piece of the recording is closed.
     Piece(Piece),
     /// Nothing new; whoever waits may look around.
@@ -125,19 +138,21 @@ pub(crate) struct Camera {
     backoff: Backoff,
     pieces: Arc<AtomicU32>,
     /// What is told before anything else.
-    owed: std::collections::VecDeque<Seen>,
+    owed: VecDeque<Seen>,
     /// When the first frame of all came.
     began: Option<Instant>,
     /// End of the newest frame, seconds.
     end_s: f64,
-    newest_s: f64,
+    /// Time of the newest frame, seconds.
+    newest_s: Option<f64>,
     /// End of the newest piece, seconds.
     piece_end_s: f64,
+    /// The newest piece that was told.
+    told_piece: Option<PathBuf>,
     size: Option<(u32, u32)>,
     /// Why it is gone.
     lost: Option<String>,
     health: Health,
-    frames: u64,
     /// Frames that were dropped by connections that are over.
     dropped_before: u64,
 }
@@ -174,22 +189,22 @@ impl Camera {
             state: State::Off(Instant::now()),
             backoff,
             pieces: Arc::default(),
-            owed: std::collections::VecDeque::new(),
+            owed: VecDeque::new(),
             began: None,
             end_s: 0.0,
-            newest_s: f64::NEG_INFINITY,
+            newest_s: None,
             piece_end_s: 0.0,
+            told_piece: None,
             size: None,
             lost: None,
             health: Health::default(),
-            frames: 0,
             dropped_before: 0,
         }
     }
 
     /// How it is doing.
-    pub(crate) fn health(&self) -> Health {
-        self.health.clone()
+    pub(crate) fn health(&self) -> &Health {
+        &self.health
     }
 
     /// Waits for what comes next, a fraction of a second.
@@ -197,31 +212,22 @@ impl Camera {
         if let Some(seen) = self.owed.pop_front() {
             return seen;
         }
-        if self.over.is_cancelled() && !matches!(self.state, State::Ended) {
-            self.hang_up(true);
-            // It did not come back in time.
-            if let (Some(why), Some(began)) = (self.lost.take(), self.began) {
-                let until_s = began.elapsed().as_secs_f64().max(self.end_s);
-                self.owed.push_back(Seen::Back { from_s: self.end_s, until_s, why });
-            }
-            self.owed.push_back(Seen::End);
-            return self.owed.pop_front().unwrap_or(Seen::End);
-        }
         let paused = self.settings.paused.load(Ordering::Relaxed);
         match std::mem::replace(&mut self.state, State::Ended) {
-            State::On(on) if paused => self.leave(on, "the session was paused by hand"),
+            State::Ended => Seen::End,
+            state if self.over.is_cancelled() => self.end(state),
+            State::On(on) if paused => self.leave(*on, "the session was paused by hand"),
             State::On(on) if self.is_full() && on.wire.records() => {
-                self.leave(on, "the connection was made anew to go on without a recording: the disk is full")
+                self.leave(*on, "the connection was made anew to go on without a recording: the disk is full")
             }
             State::On(on) if self.settings.record.is_some() && !self.is_full() && !on.wire.records() => {
-                self.leave(on, "the connection was made anew to go on with the recording: there is room again")
+                self.leave(*on, "the connection was made anew to go on with the recording: there is room again")
             }
             State::Off(_) if paused => {
                 self.state = State::Off(Instant::now());
                 stop::rest(&self.over, PULL);
                 Seen::Nothing
             }
-            State::Ended => Seen::End,
             State::Off(when) => self.wait_to_connect(when),
             State::On(on) => self.listen(on),
         }
@@ -241,7 +247,7 @@ impl Camera {
         }
         let pieces = Arc::clone(&self.pieces);
         let folder = self.settings.record.as_ref().map(|record| record.folder.clone()).unwrap_or_default();
-        let next_piece = move || folder.join(format!("{:05}.mp4", pieces.fetch_add(1, Ordering::Relaxed) + 1));
+        let next_piece = move || piece_file(&folder, pieces.fetch_add(1, Ordering::Relaxed) + 1);
         self.health.connections += 1;
         let full = self.is_full();
         let settings = Settings { record: self.settings.record.clone().filter(|_| !full), ..self.settings.clone() };
@@ -282,42 +288,54 @@ impl Camera {
         };
         let played = matches!(self.settings.address, Address::Played(_));
         match over {
+            // What is still in the sink comes before the end.
             None => self.state = State::On(on),
-            // What is still in the sink comes first.
-            Some(None) if seen.is_some() => {
-                self.state = State::On(on);
-            }
+            Some(None) if seen.is_some() => self.state = State::On(on),
             Some(None) if played => {
-                self.state = State::On(on);
-                self.hang_up(false);
+                self.hang_up(*on, false);
                 self.owed.push_back(Seen::End);
             }
             Some(why) => {
                 if on.since.elapsed() > GOOD {
                     self.backoff.reset();
                 }
-                self.state = State::On(on);
-                self.hang_up(false);
+                self.hang_up(*on, false);
                 let gone = self.gone(why.as_deref().unwrap_or("it ended the stream"));
                 self.owed.push_back(gone);
             }
         }
-        seen.or_else(|| self.owed.pop_front()).unwrap_or(Seen::Nothing)
+        seen.unwrap_or_else(|| self.first_owed())
     }
 
-    /// Ends a connection in good order; a sentence says why. The next one is made at once.
-    fn leave(&mut self, on: Box<On>, why: &str) -> Seen {
-        self.state = State::On(on);
-        self.hang_up(true);
-        self.state = State::Off(Instant::now());
-        let seen = self.lose(why.to_owned());
-        self.owed.push_back(seen);
+    /// Ends all of it, as it was told to.
+    fn end(&mut self, state: State) -> Seen {
+        if let State::On(on) = state {
+            self.hang_up(*on, true);
+        }
+        // It did not come back in time.
+        if let (Some(why), Some(began)) = (self.lost.take(), self.began) {
+            let until_s = began.elapsed().as_secs_f64().max(self.end_s);
+            self.owed.push_back(Seen::Back(Absence { from_s: self.end_s, until_s, why }));
+        }
+        self.owed.push_back(Seen::End);
+        self.first_owed()
+    }
+
+    fn first_owed(&mut self) -> Seen {
         self.owed.pop_front().unwrap_or(Seen::Nothing)
     }
 
-    /// Ends the connection. `close` waits for the recorder; one that broke is closed by the pipeline's end alone.
-    fn hang_up(&mut self, close: bool) {
-        let State::On(on) = std::mem::replace(&mut self.state, State::Ended) else { return };
+    /// Ends a connection in good order; a sentence says why. The next one is made at once.
+    fn leave(&mut self, on: On, why: &str) -> Seen {
+        self.hang_up(on, true);
+        self.state = State::Off(Instant::now());
+        let seen = self.lose(why.to_owned());
+        self.owed.push_back(seen);
+        self.first_owed()
+    }
+
+    /// Ends a connection. `close` waits for the recorder; one that broke is closed by the pipeline's end alone.
+    fn hang_up(&mut self, on: On, close: bool) {
         self.dropped_before += on.wire.dropped(on.pulled);
         let words = if close { on.wire.close() } else { on.wire.words() };
         for word in words {
@@ -325,6 +343,19 @@ impl Camera {
                 self.piece(&on, file, end);
             }
         }
+        drop(on);
+        // A piece that nobody has closed is whole up to its last fragment, and takes room like the others.
+        let open = self.newest_piece().filter(|file| self.told_piece.as_ref() != Some(file) && file.exists());
+        if let Some(file) = open {
+            self.told(file, self.end_s);
+        }
+    }
+
+    /// The file of the piece that was begun last.
+    fn newest_piece(&self) -> Option<PathBuf> {
+        let record = self.settings.record.as_ref()?;
+        let number = Some(self.pieces.load(Ordering::Relaxed)).filter(|number| *number > 0)?;
+        Some(piece_file(&record.folder, number))
     }
 
     /// Notes that there is no picture, and when to try again; half a sentence says why.
@@ -347,11 +378,15 @@ impl Camera {
     }
 
     fn piece(&mut self, on: &On, file: PathBuf, end: f64) {
-        let size = wire::size_of(&file);
         let end_s = on.offset_s.map_or(self.end_s, |offset| (end + offset).max(0.0));
-        let start_s = self.piece_end_s.min(end_s);
-        self.piece_end_s = end_s;
-        self.owed.push_back(Seen::Piece(Piece { file, start_s, end_s, size }));
+        self.told(file, end_s);
+    }
+
+    /// A piece that began where the one before it ended is told.
+    fn told(&mut self, file: PathBuf, end_s: f64) {
+        let start_s = std::mem::replace(&mut self.piece_end_s, end_s).min(end_s);
+        self.told_piece = Some(file.clone());
+        self.owed.push_back(Seen::Piece(Piece::of(file, start_s, end_s)));
     }
 
     fn frame(&mut self, on: &mut On, sample: &Sample) -> Result<Seen, String> {
@@ -365,35 +400,38 @@ impl Camera {
             Some(offset) => offset,
             None => {
                 let began = *self.began.get_or_insert_with(Instant::now);
-                let now_s = began.elapsed().as_secs_f64().max(if self.frames == 0 { 0.0 } else { self.end_s });
+                let now_s = began.elapsed().as_secs_f64().max(self.end_s);
                 *on.offset_s.insert(now_s - running_s)
             }
         };
         let pts_s = running_s + offset_s;
-        let length_s = format.length_s(&buffer).filter(|length| *length >= SHORTEST_S);
-        let frame = Frame::new(buffer, format, self.frames, pts_s, length_s)?;
+        let length_s = format.length_s(&buffer);
+        let frame = Frame::new(buffer, format, self.health.frames, pts_s, length_s)?;
         let size = frame.stored_size();
         if self.size.replace(size).is_some_and(|before| before != size) {
             let (width, height) = size;
             return Err(format!("it changed its picture to {width} x {height}"));
         }
         let from_s = self.end_s;
-        let step_s = if self.newest_s.is_finite() { (pts_s - self.newest_s).max(0.0) } else { 0.0 };
-        self.newest_s = pts_s;
-        self.frames += 1;
-        self.health.frames = self.frames;
+        let step_s = self.newest_s.replace(pts_s).map_or(0.0, |newest_s| (pts_s - newest_s).max(0.0));
+        self.health.frames += 1;
         self.health.dropped = self.dropped_before + on.wire.dropped(on.pulled);
         self.end_s = self.end_s.max(pts_s + length_s.unwrap_or(step_s.min(1.0)));
         self.health.gone = None;
         Ok(match self.lost.take() {
-            Some(why) if self.frames > 1 => {
+            Some(why) if self.health.frames > 1 => {
                 self.piece_end_s = pts_s;
                 self.owed.push_back(Seen::Frame(Box::new(frame)));
-                Seen::Back { from_s, until_s: pts_s, why }
+                Seen::Back(Absence { from_s, until_s: pts_s, why })
             }
             _ => Seen::Frame(Box::new(frame)),
         })
     }
+}
+
+/// The file of a piece, counted from 1.
+fn piece_file(folder: &Path, number: u32) -> PathBuf {
+    folder.join(format!("{number:05}.mp4"))
 }
 
 /// Closed and half-closed pieces in a recording's folder, in order.

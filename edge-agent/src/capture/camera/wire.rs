@@ -16,7 +16,7 @@ use gstreamer::glib;
 use gstreamer::prelude::*;
 use gstreamer::{Bus, Caps, ClockTime, Element, MessageView, PadProbeReturn, PadProbeType, Sample};
 use gstreamer_app::AppSink;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -515,9 +515,4 @@ fn of_device(source: &Element) -> &'static str {
         .into_iter()
         .find(|kind| offered.iter().any(|structure| structure.name() == *kind))
         .unwrap_or("video/x-raw")
-}
-
-/// Whether a file is there and has something in it.
-pub(super) fn size_of(file: &Path) -> u64 {
-    std::fs::metadata(file).map_or(0, |metadata| metadata.len())
 }
